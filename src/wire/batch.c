@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * batch.c -- the head of a record batch: reading, checking, stamping, building.  Walking its
+ * records, compressed or not, is record_reader.c.
+ */
+#include "wire/batch.h"
+
+#include "base/assert.h"
+#include "base/crc32c.h"
+#include "wire/record.h"
+#include "wire/writer.h"
+
+#include <string.h>
+
+/* Places in the head; the checksum covers everything from the attributes on. */
+enum {
+    PLACE_BASE_OFFSET = 0,
+    PLACE_LENGTH = 8,
+    PLACE_LEADER_EPOCH = 12,
+    PLACE_CRC = 17,
+    PLACE_ATTRIBUTES = 21,
+    PLACE_MAX_TIMESTAMP = 35,
+};
+
+#define MAGIC 2
+#define LENGTH_MIN (WIRE_BATCH_HEAD_BYTES - WIRE_BATCH_PREFIX_BYTES)
+#define ATTRIBUTE_LOG_APPEND_TIME 8
+
+static void put_big_endian(uint8_t *place, uint64_t value, size_t size)
+{
+    for (size_t i = size; i > 0; i--) {
+        place[i - 1] = (uint8_t)value;
+        value >>= 8;
+    }
+}
+
+bool wire_batch_read(struct wire_batch *batch, const uint8_t *data, size_t length)
+{
+    if (length < WIRE_BATCH_HEAD_BYTES) {
+        return false;
+    }
+    struct wire_cursor cursor;
+    wire_cursor_init(&cursor, data, WIRE_BATCH_HEAD_BYTES, NULL);
+    *batch = (struct wire_batch){0};
+    batch->base_offset = wire_read_int64(&cursor);
+    const int32_t rest_bytes = wire_read_int32(&cursor);
+    if (rest_bytes < LENGTH_MIN) {
+        return false;
+    }
+    batch->total_bytes = (uint32_t)rest_bytes + WIRE_BATCH_PREFIX_BYTES;
+    batch->data = batch->total_bytes <= length ? data : NULL;
+    batch->leader_epoch = wire_read_int32(&cursor);
+    batch->magic = wire_read_int8(&cursor);
+    batch->crc = wire_read_uint32(&cursor);
+    batch->attributes = wire_read_int16(&cursor);
+    batch->last_offset_delta = wire_read_int32(&cursor);
+    batch->base_timestamp = wire_read_int64(&cursor);
+    batch->max_timestamp = wire_read_int64(&cursor);
+    batch->producer_id = wire_read_int64(&cursor);
+    batch->producer_epoch = wire_read_int16(&cursor);
+    batch->base_sequence = wire_read_int32(&cursor);
+    batch->record_count = wire_read_int32(&cursor);
+    ensure(cursor.error == NULL && wire_remaining(&cursor) == 0);
+    return true;
+}
+
+bool wire_batch_crc_matches(const struct wire_batch *batch)
+{
+    require(batch->total_bytes >= WIRE_BATCH_HEAD_BYTES);
+    return batch->data != NULL && crc32c(0, batch->data + PLACE_ATTRIBUTES,
+                                         batch->total_bytes - PLACE_ATTRIBUTES) == batch->crc;
+}
+
+/* What is wrong with the numbers of the head, or NULL. */
+static const char *check_head(const struct wire_batch *batch)
+{
+    const size_t body_bytes = batch->total_bytes - WIRE_BATCH_HEAD_BYTES;
+    const bool compressed = wire_batch_compression(batch) != WIRE_COMPRESSION_NONE;
+    const size_t expanded_bytes_max = compressed ? body_bytes * WIRE_EXPANSION_MAX : body_bytes;
+    if (wire_batch_is_control(batch)) {
+        return "a client may not write control batches";
+    }
+    if (batch->record_count < 1) {
+        return "a batch without records";
+    }
+    if ((size_t)batch->record_count > expanded_bytes_max / WIRE_RECORD_BYTES_MIN) {
+        return "a batch with more records than it can hold";
+    }
+    if (batch->last_offset_delta != batch->record_count - 1) {
+        return "the last offset of the batch does not fit its record count";
+    }
+    if (batch->producer_id < 0 && wire_batch_is_transactional(batch)) {
+        return "a transactional batch without producer id";
+    }
+    if (batch->producer_id >= 0 && (batch->producer_epoch < 0 || batch->base_sequence < 0)) {
+        return "a batch with a producer id but no epoch or sequence";
+    }
+    return NULL;
+}
+
+/* Walks the records of an uncompressed batch; what is wrong, or NULL. */
+static const char *check_records(const struct wire_batch *batch)
+{
+    struct wire_cursor cursor;
+    wire_cursor_init(&cursor, batch->data + WIRE_BATCH_HEAD_BYTES,
+                     batch->total_bytes - WIRE_BATCH_HEAD_BYTES, NULL);
+    for (int32_t i = 0; i < batch->record_count; i++) {
+        const int32_t record_bytes = wire_read_varint(&cursor);
+        if (cursor.error != NULL || record_bytes < 0) {
+            return "the batch ends before its last record";
+        }
+        const uint8_t *data = wire_read_raw(&cursor, (size_t)record_bytes);
+        if (data == NULL) {
+            return "a record is longer than its batch";
+        }
+        struct wire_record record;
+        struct wire_cursor inside;
+        wire_cursor_init(&inside, data, (size_t)record_bytes, NULL);
+        if (!wire_record_read(&record, batch, &inside)) {
+            return inside.error;
+        }
+        if (record.offset_delta != i) {
+            return "the offsets of the records leave a gap";
+        }
+    }
+    return wire_remaining(&cursor) == 0 ? NULL : "bytes after the last record";
+}
+
+enum wire_error wire_batch_validate(struct wire_batch *batch, const uint8_t *data, size_t length,
+                                    const char **reason)
+{
+    if (!wire_batch_read(batch, data, length) || batch->data == NULL) {
+        *reason = "not a whole record batch";
+        return WIRE_ERROR_CORRUPT_MESSAGE;
+    }
+    if (batch->magic != MAGIC) {
+        *reason = "only record format 2 is taken";
+        return batch->magic == 0 || batch->magic == 1 ? WIRE_ERROR_UNSUPPORTED_FOR_MESSAGE_FORMAT
+                                                      : WIRE_ERROR_CORRUPT_MESSAGE;
+    }
+    if (batch->total_bytes != length) {
+        *reason = "more than one record batch";
+        return WIRE_ERROR_INVALID_RECORD;
+    }
+    if (!wire_batch_crc_matches(batch)) {
+        *reason = "the checksum does not match";
+        return WIRE_ERROR_CORRUPT_MESSAGE;
+    }
+    if (wire_batch_compression(batch) > WIRE_COMPRESSION_ZSTD) {
+        *reason = "an unknown compression";
+        return WIRE_ERROR_UNSUPPORTED_COMPRESSION_TYPE;
+    }
+    *reason = check_head(batch);
+    if (*reason == NULL && wire_batch_compression(batch) == WIRE_COMPRESSION_NONE) {
+        *reason = check_records(batch);
+    }
+    return *reason == NULL ? WIRE_ERROR_NONE : WIRE_ERROR_INVALID_RECORD;
+}
+
+void wire_batch_stamp(uint8_t *data, int64_t base_offset, int32_t leader_epoch)
+{
+    require(data != NULL);
+    put_big_endian(data + PLACE_BASE_OFFSET, (uint64_t)base_offset, 8);
+    put_big_endian(data + PLACE_LEADER_EPOCH, (uint64_t)leader_epoch, 4);
+}
+
+static void write_crc(uint8_t *data, size_t length)
+{
+    put_big_endian(data + PLACE_CRC, crc32c(0, data + PLACE_ATTRIBUTES, length - PLACE_ATTRIBUTES),
+                   4);
+}
+
+void wire_batch_set_append_time(uint8_t *data, size_t length, int64_t timestamp_ms)
+{
+    require(data != NULL && length >= WIRE_BATCH_HEAD_BYTES);
+    data[PLACE_ATTRIBUTES + 1] |= ATTRIBUTE_LOG_APPEND_TIME;
+    put_big_endian(data + PLACE_MAX_TIMESTAMP, (uint64_t)timestamp_ms, 8);
+    write_crc(data, length);
+}
+
+/* The record without the length in front. */
+static void write_record(struct wire_writer *writer, const void *key, int32_t key_length,
+                         const void *value, int32_t value_length)
+{
+    wire_write_int8(writer, 0);
+    wire_write_varlong(writer, 0); /* timestamp and offset are the batch's */
+    wire_write_varint(writer, 0);
+    wire_write_varint(writer, key_length);
+    wire_write_raw(writer, key, key_length > 0 ? (size_t)key_length : 0);
+    wire_write_varint(writer, value_length);
+    wire_write_raw(writer, value, value_length > 0 ? (size_t)value_length : 0);
+    wire_write_varint(writer, 0);
+}
+
+static size_t varint_bytes(int32_t value)
+{
+    uint32_t rest = (uint32_t)value << 1 ^ (value < 0 ? UINT32_MAX : 0);
+    size_t bytes = 1;
+    while (rest >= 0x80) {
+        rest >>= 7;
+        bytes++;
+    }
+    return bytes;
+}
+
+struct buf *wire_batch_build(const void *key, int32_t key_length, const void *value,
+                             int32_t value_length, int64_t timestamp_ms)
+{
+    require(key_length >= -1 && value_length >= -1);
+    require(key_length <= INT32_MAX / 4 && value_length <= INT32_MAX / 4);
+    const size_t record_bytes = 3 + varint_bytes(key_length) + varint_bytes(value_length) + 1 +
+                                (size_t)(key_length > 0 ? key_length : 0) +
+                                (size_t)(value_length > 0 ? value_length : 0);
+    const size_t body_bytes = varint_bytes((int32_t)record_bytes) + record_bytes;
+    struct wire_writer writer;
+    wire_writer_init(&writer, WIRE_BATCH_HEAD_BYTES + body_bytes);
+    wire_write_int64(&writer, 0);
+    wire_write_int32(&writer, (int32_t)(LENGTH_MIN + body_bytes));
+    wire_write_int32(&writer, -1); /* leader epoch: stamped when the batch is stored */
+    wire_write_int8(&writer, MAGIC);
+    wire_write_uint32(&writer, 0); /* checksum: below */
+    wire_write_int16(&writer, 0);
+    wire_write_int32(&writer, 0);
+    wire_write_int64(&writer, timestamp_ms);
+    wire_write_int64(&writer, timestamp_ms);
+    wire_write_int64(&writer, -1); /* no producer id, epoch, sequence */
+    wire_write_int16(&writer, -1);
+    wire_write_int32(&writer, -1);
+    wire_write_int32(&writer, 1);
+    wire_write_varint(&writer, (int32_t)record_bytes);
+    write_record(&writer, key, key_length, value, value_length);
+    struct buf *buf = wire_writer_take(&writer);
+    ensure(buf->length_bytes == WIRE_BATCH_HEAD_BYTES + body_bytes);
+    write_crc(buf->data, buf->length_bytes);
+    return buf;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * batch.h -- the Kafka record batch, format v2: its head, its checks, and walking its records.
+ *
+ * A batch is looked at in place.  Base offset and leader epoch stand before the checksummed part,
+ * so stamping them costs nothing.
+ *
+ * Locality: any.
+ */
+#ifndef WIRE_BATCH_H
+#define WIRE_BATCH_H
+
+#include "wire/cursor.h"
+#include "wire/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WIRE_BATCH_HEAD_BYTES 61   /* up to and with the record count */
+#define WIRE_BATCH_PREFIX_BYTES 12 /* base offset and length: enough to know the whole length */
+
+enum wire_compression {
+    WIRE_COMPRESSION_NONE,
+    WIRE_COMPRESSION_GZIP,
+    WIRE_COMPRESSION_SNAPPY,
+    WIRE_COMPRESSION_LZ4,
+    WIRE_COMPRESSION_ZSTD,
+};
+
+struct wire_batch {
+    int64_t base_offset;
+    uint32_t total_bytes; /* of the whole batch, prefix included */
+    int32_t leader_epoch;
+    int8_t magic;
+    uint32_t crc;
+    int16_t attributes;
+    int32_t last_offset_delta;
+    int64_t base_timestamp;
+    int64_t max_timestamp;
+    int64_t producer_id; /* -1: none */
+    int16_t producer_epoch;
+    int32_t base_sequence;
+    int32_t record_count;
+    const uint8_t *data; /* total_bytes of them; NULL when only a part was at hand */
+};
+
+static inline int wire_batch_compression(const struct wire_batch *batch)
+{
+    return batch->attributes & 7;
+}
+
+static inline bool wire_batch_is_log_append_time(const struct wire_batch *batch)
+{
+    return (batch->attributes & 8) != 0;
+}
+
+static inline bool wire_batch_is_transactional(const struct wire_batch *batch)
+{
+    return (batch->attributes & 16) != 0;
+}
+
+static inline bool wire_batch_is_control(const struct wire_batch *batch)
+{
+    return (batch->attributes & 32) != 0;
+}
+
+/* Reads the head of the batch that begins at data, which may be followed by other bytes or end
+ * inside of the batch (batch->data is NULL then).  False when not even the head is there or its
+ * length is impossible; checks neither magic nor checksum. */
+bool wire_batch_read(struct wire_batch *batch, const uint8_t *data, size_t length);
+
+/* False, too, for a batch of which only a part is at hand. */
+bool wire_batch_crc_matches(const struct wire_batch *batch);
+
+/* Everything a broker checks before it takes a batch from a client: exactly one whole batch, magic
+ * 2, checksum, known compression, no control bit, counts that agree; uncompressed ones are walked
+ * record by record.  WIRE_ERROR_NONE, CORRUPT_MESSAGE, INVALID_RECORD, UNSUPPORTED_COMPRESSION_TYPE
+ * or UNSUPPORTED_FOR_MESSAGE_FORMAT; *reason (never NULL on error) says what is wrong. */
+enum wire_error wire_batch_validate(struct wire_batch *batch, const uint8_t *data, size_t length,
+                                    const char **reason);
+
+/* Writes base offset and leader epoch into the batch at data. */
+void wire_batch_stamp(uint8_t *data, int64_t base_offset, int32_t leader_epoch);
+/* Sets timestamp type LogAppendTime and the max timestamp, and mends the checksum. */
+void wire_batch_set_append_time(uint8_t *data, size_t length, int64_t timestamp_ms);
+
+/* One record, in place. key and value length -1: null. */
+struct wire_record {
+    int32_t offset_delta;
+    int64_t timestamp_ms;
+    struct wire_bytes key;
+    struct wire_bytes value;
+    int32_t header_count;
+    struct wire_bytes headers; /* encoded */
+};
+
+/* Walks the records of a batch, decompressing a piece at a time as needed; the output never passes
+ * output_bytes_max nor 128 times the input.  Open, next until false, close; error is NULL or says
+ * what was wrong.  Records are borrowed until the next call. */
+struct wire_record_reader;
+struct wire_record_reader *wire_record_reader_open(const struct wire_batch *batch,
+                                                   size_t output_bytes_max);
+bool wire_record_reader_next(struct wire_record_reader *reader, struct wire_record *record);
+const char *wire_record_reader_error(const struct wire_record_reader *reader);
+void wire_record_reader_close(struct wire_record_reader *reader);
+
+/* Builds an uncompressed batch of one record without key (controller records, tests); returns a new
+ * buf with one reference that holds exactly the batch. */
+struct buf *wire_batch_build(const void *key, int32_t key_length, const void *value,
+                             int32_t value_length, int64_t timestamp_ms);
+
+#endif
