@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fake_io.h -- a disk in memory that can lose power, and a loop that does one thing at a time.
+ *
+ * Implements what log uses of io/file.h and io/loop.h.  A file has a content that is seen and one
+ * that is durable; names in a directory likewise.  A power cut keeps what was synced and, sector by
+ * sector and name by name, as much of the rest as chance wants.
+ */
+#ifndef TESTS_LOG_FAKE_IO_H
+#define TESTS_LOG_FAKE_IO_H
+
+#include "base/prng.h"
+#include "io/file.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+void fake_reset(void);
+/* Carries out one flush step or one work; false when nothing waits. */
+bool fake_step(void);
+void fake_run(void); /* until nothing waits */
+/* From now on every write, sync and open fails with this errno (negative); 0: no more. */
+void fake_fail(int error);
+/* The power goes: pending flushes and works fail; then the disk holds what survived. */
+void fake_cut_power(struct prng *prng);
+void fake_advance_ms(int64_t ms);
+void fake_page_cache(
+    bool is_cold); /* cold: io_file_read_cached gives nothing until the file is read */
+struct io_loop *fake_loop(void);
+
+/* Contents, for looking and for damaging. */
+uint8_t *fake_file(const char *path, size_t *size); /* NULL when there is none; borrowed */
+void fake_file_put(const char *path, const void *data, size_t size); /* durable */
+size_t fake_file_count(void);
+
+#endif
