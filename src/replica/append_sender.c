@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * append_sender.c -- carrying out the core's sends: the entries are read from the log, from memory
+ * at once or from file a little later, and put into the peer's frame by reference.
+ *
+ * Every send is reported back to the core exactly once, whatever became of it.
+ */
+#include "base/assert.h"
+#include "base/memory.h"
+#include "replica/manager.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct replica_send {
+    struct list_node node; /* waiting at its peer, or spare */
+    struct replica_group *group;
+    struct raft_send send;
+    struct log_read read;
+};
+
+static struct replica_send *take_spare(struct replica_manager *manager)
+{
+    struct list_node *node = list_take_first(&manager->spare_sends);
+    if (node != NULL) {
+        return container_of(node, struct replica_send, node);
+    }
+    struct replica_send *send = memory_allocate_zeroed(sizeof *send);
+    list_node_init(&send->node);
+    return send;
+}
+
+static void give_back(struct replica_manager *manager, struct replica_send *send)
+{
+    send->group = NULL;
+    list_append(&manager->spare_sends, &send->node);
+}
+
+/* Tells the core that nothing was sent. */
+static void report_nothing(struct replica_group *group, const struct raft_send *send)
+{
+    if (group->state == GROUP_RUNNING) {
+        raft_append_sent(group->raft, send->to, send->index, 0);
+        replica_group_touched(group);
+    }
+}
+
+/* ---- Into the frame ---- */
+
+static bool is_still_wanted(const struct replica_group *group, const struct raft_send *send)
+{
+    return raft_role(group->raft) == RAFT_LEADER && raft_term(group->raft) == send->term;
+}
+
+static void send_entries(struct replica_group *group, const struct raft_send *send,
+                         const struct log_entry *entries, size_t count)
+{
+    struct replica_frame_writer *frame = replica_peer_frame(group->manager, send->to);
+    if (frame == NULL || count == 0 || !is_still_wanted(group, send)) {
+        report_nothing(group, send);
+        return;
+    }
+    count = count < REPLICA_FRAME_ENTRIES_MAX ? count : REPLICA_FRAME_ENTRIES_MAX;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        bytes += entries[i].payload.length_bytes;
+    }
+    uint64_t last_index = entries[count - 1].last_index;
+    struct raft_message message = {.kind = RAFT_MESSAGE_APPEND,
+                                   .group_id = group->id,
+                                   .to = send->to,
+                                   .term = send->term,
+                                   .index = send->index,
+                                   .index_term = send->index_term,
+                                   .commit = send->commit < last_index ? send->commit : last_index};
+    replica_frame_add_append(frame, &message, entries, count);
+    raft_append_sent(group->raft, send->to, last_index, bytes);
+    replica_group_touched(group);
+}
+
+static void read_failed(struct replica_group *group, const struct raft_send *send, int result)
+{
+    if (result == -ENODATA) {
+        replica_group_sync_prefix(group); /* the core will ask for a snapshot instead */
+        report_nothing(group, send);
+        return;
+    }
+    replica_group_fail(group, result == -EBADMSG ? REPLICA_DAMAGED : REPLICA_DISK_FAILED,
+                       strerror(-result));
+}
+
+static void read_done(struct log_read *read, int result, const struct log_entry *entries,
+                      size_t count)
+{
+    struct replica_send *sending = container_of(read, struct replica_send, read);
+    struct replica_group *group = sending->group;
+    struct raft_send send = sending->send;
+    give_back(group->manager, sending);
+    if (group->state == GROUP_RUNNING) {
+        if (result < 0) {
+            read_failed(group, &send, result);
+        } else {
+            send_entries(group, &send, entries, count);
+        }
+    }
+    replica_group_unhold(group);
+}
+
+static void read_entries(struct replica_send *sending)
+{
+    struct replica_group *group = sending->group;
+    memset(&sending->read, 0, sizeof sending->read);
+    sending->read.after_index = sending->send.index;
+    sending->read.last_index = sending->send.last_index_max;
+    sending->read.bytes_max = sending->send.bytes_max;
+    sending->read.done = read_done;
+    replica_group_hold(group);
+    log_read(group->log, &sending->read);
+}
+
+/* ---- Waiting for room ---- */
+
+void replica_send_append(struct replica_group *group, const struct raft_send *send)
+{
+    require(group->state == GROUP_RUNNING);
+    struct replica_manager *manager = group->manager;
+    bool is_connected = false;
+    bool has_room = replica_peer_has_room(manager, send->to, &is_connected);
+    if (!is_connected) {
+        report_nothing(group, send);
+        return;
+    }
+    struct replica_send *sending = take_spare(manager);
+    sending->group = group;
+    sending->send = *send;
+    if (has_room) {
+        read_entries(sending);
+    } else {
+        list_append(&replica_peer_find(manager, send->to)->waiting_sends, &sending->node);
+    }
+}
+
+void replica_sends_retry(struct replica_manager *manager)
+{
+    size_t position = 0;
+    struct replica_peer *peer;
+    while ((peer = map_next(&manager->peers, &position)) != NULL) {
+        struct list_node *node;
+        while (!list_is_empty(&peer->waiting_sends) &&
+               replica_peer_has_room(manager, peer->broker_id, NULL)) {
+            node = list_take_first(&peer->waiting_sends);
+            read_entries(container_of(node, struct replica_send, node));
+        }
+    }
+}
+
+void replica_sends_give_up(struct replica_manager *manager, struct replica_peer *peer)
+{
+    struct list_node *node;
+    while ((node = list_take_first(&peer->waiting_sends)) != NULL) {
+        struct replica_send *sending = container_of(node, struct replica_send, node);
+        struct replica_group *group = sending->group;
+        struct raft_send send = sending->send;
+        give_back(manager, sending);
+        report_nothing(group, &send);
+    }
+}
+
+void replica_sends_forget(struct replica_group *group)
+{
+    size_t position = 0;
+    struct replica_peer *peer;
+    while ((peer = map_next(&group->manager->peers, &position)) != NULL) {
+        list_for_each(&peer->waiting_sends, node)
+        {
+            struct replica_send *sending = container_of(node, struct replica_send, node);
+            if (sending->group == group) {
+                list_remove(&sending->node);
+                give_back(group->manager, sending);
+            }
+        }
+    }
+}
+
+void replica_sends_free(struct replica_manager *manager)
+{
+    struct list_node *node;
+    while ((node = list_take_first(&manager->spare_sends)) != NULL) {
+        memory_free(container_of(node, struct replica_send, node));
+    }
+}

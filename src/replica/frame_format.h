@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * frame_format.h -- the numbers of the peer frame that its writer and its reader share.
+ *
+ * Locality: constants.
+ */
+#ifndef REPLICA_FRAME_FORMAT_H
+#define REPLICA_FRAME_FORMAT_H
+
+#define FRAME_VERSION 0
+
+/* The tag of an item: a raft_message_kind, or one of these. */
+#define FRAME_TAG_CHUNK 64
+#define FRAME_TAG_ACK 65
+
+/* Which fields of a Raft message are not zero, in the order they are written. */
+#define FRAME_HAS_INDEX 0x01
+#define FRAME_HAS_INDEX_TERM 0x02
+#define FRAME_HAS_COMMIT 0x04
+#define FRAME_HAS_BARRIER 0x08
+#define FRAME_HAS_HINT_INDEX 0x10
+#define FRAME_HAS_HINT_TERM 0x20
+#define FRAME_IS_GRANTED 0x40
+#define FRAME_IS_FORCED 0x80
+
+/* The least an entry of an APPEND takes: kind, gap, span, term and payload length. */
+#define FRAME_ENTRY_BYTES_MIN 5
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * group_stop.c -- from a request to stop or delete to an absent group.
+ *
+ *     out of RUNNING at once; at the end of the turn out of service; [tombstone durable;] nothing
+ * under way holds it any more; snapshot written, log closed [, directory removed] on the worker;
+ * gone.
+ */
+#include "base/assert.h"
+#include "base/memory.h"
+#include "base/trace.h"
+#include "replica/manager.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- The request ---- */
+
+static void add_waiter(struct replica_group *group,
+                       void (*done)(void *context, enum replica_result result), void *context)
+{
+    struct replica_stop_waiter *waiter = memory_allocate_zeroed(sizeof *waiter);
+    waiter->done = done;
+    waiter->context = context;
+    list_node_init(&waiter->node);
+    list_append(&group->stop_waiters, &waiter->node);
+}
+
+void replica_group_stop(struct replica_manager *manager, uint64_t group_id, bool delete_data,
+                        void (*done)(void *context, enum replica_result result), void *context)
+{
+    require(done != NULL);
+    struct replica_group *group = map_get(&manager->groups, group_id);
+    bool is_tombstoned = replica_tombstones_has(&manager->tombstones, group_id);
+    if (group_id == 0) {
+        replica_answer_stop(manager, done, context, REPLICA_INVALID_GROUP_ID);
+    } else if (group != NULL) {
+        add_waiter(group, done, context);
+        replica_group_begin_stop(group, delete_data);
+    } else if (!delete_data) {
+        replica_answer_stop(manager, done, context,
+                            is_tombstoned ? REPLICA_DELETED : REPLICA_NOT_RUNNING);
+    } else if (is_tombstoned) {
+        replica_answer_stop(manager, done, context, REPLICA_OK); /* as it was the first time */
+    } else {
+        group = replica_group_new(manager, group_id, NULL);
+        add_waiter(group, done, context);
+        replica_group_begin_stop(group, true);
+    }
+}
+
+static void begin_tombstone(struct replica_group *group)
+{
+    struct replica_manager *manager = group->manager;
+    list_remove(&group->close_node); /* a close that waited goes by the tombstone first */
+    if (!group->is_closing_on_worker) {
+        group->is_closing = false;
+    }
+    group->is_tombstone_due = true;
+    replica_tombstones_add(&manager->tombstones, group->id);
+    list_append(&manager->tombstones_waiting, &group->close_node);
+    replica_manager_wake(manager);
+}
+
+void replica_group_begin_stop(struct replica_group *group, bool delete_data)
+{
+    enum replica_group_state from = group->state;
+    if (from == GROUP_DELETING || (from == GROUP_STOPPING && !delete_data)) {
+        return; /* on its way already */
+    }
+    replica_group_move(group, delete_data ? GROUP_DELETING : GROUP_STOPPING);
+    if (delete_data) {
+        begin_tombstone(group);
+    }
+    if (from == GROUP_RUNNING) {
+        replica_group_begin_retire(group);
+    } else if (group->holds == 0) {
+        replica_group_released(group);
+    }
+}
+
+/* ---- Out of service ---- */
+
+void replica_group_begin_retire(struct replica_group *group)
+{
+    require(group->state != GROUP_RUNNING);
+    list_remove(&group->dirty_node);
+    list_remove(&group->due_node);
+    list_remove(&group->apply_node);
+    list_append(&group->manager->retiring, &group->apply_node);
+    replica_group_hold(group);
+    replica_manager_wake(group->manager);
+}
+
+void replica_group_retire(struct replica_group *group)
+{
+    require(group->state != GROUP_RUNNING && !list_is_linked(&group->apply_node));
+    replica_sends_forget(group);
+    replica_transfers_end(group);
+    replica_install_drop(group);
+    replica_barriers_fail(group);
+    replica_apply_farewell(group);
+    replica_group_unhold(group);
+}
+
+/* ---- Tombstones ---- */
+
+void replica_stop_tombstones_saved(struct replica_manager *manager, int result)
+{
+    struct list_node *node;
+    while ((node = list_take_first(&manager->tombstones_writing)) != NULL) {
+        struct replica_group *group = container_of(node, struct replica_group, close_node);
+        ensure(group->state == GROUP_DELETING && group->is_tombstone_due);
+        group->is_tombstone_due = false;
+        if (result < 0) {
+            group->failure = REPLICA_DISK_FAILED;
+        }
+        if (group->holds == 0) {
+            replica_group_released(group);
+        }
+    }
+    replica_manager_wake(manager);
+}
+
+/* ---- Closing ---- */
+
+void replica_group_released(struct replica_group *group)
+{
+    require(group->state == GROUP_STOPPING || group->state == GROUP_DELETING);
+    require(group->holds == 0);
+    if (group->is_tombstone_due || group->is_closing) {
+        return;
+    }
+    group->is_closing = true;
+    list_append(&group->manager->closes_waiting, &group->close_node);
+    replica_manager_wake(group->manager);
+}
+
+struct replica_close *replica_close_new(struct replica_group *group)
+{
+    require(group->holds == 0 && group->is_closing && !group->is_tombstone_due);
+    struct replica_close *close = memory_allocate_zeroed(sizeof *close);
+    close->manager = group->manager;
+    close->group = group;
+    close->is_delete = group->state == GROUP_DELETING && group->failure != REPLICA_DISK_FAILED;
+    close->result = group->state == GROUP_DELETING ? group->failure : REPLICA_OK;
+    list_node_init(&close->node);
+    group->is_closing_on_worker = true;
+    if (group->state == GROUP_STOPPING && group->failure == REPLICA_OK &&
+        replica_snapshot_is_useful(group)) {
+        replica_snapshot_take(group, &close->snapshot);
+    }
+    raft_free(group->raft);
+    group->raft = NULL;
+    close->log = group->log;
+    group->log = NULL;
+    close->record_file = group->record_file;
+    group->record_file = NULL;
+    list_remove(&group->created_node);
+    if (close->log != NULL) {
+        log_detach(close->log);
+    }
+    return close;
+}
+
+static void remove_directory(struct replica_close *close)
+{
+    const struct replica_manager_options *options = &close->manager->options;
+    uint64_t group_id = close->group->id;
+    struct replica_group_record record;
+    enum replica_record_state state =
+        replica_record_read(options->data_directory, group_id, &record, &close->error);
+    if (state == RECORD_WHOLE &&
+        !replica_record_is_ours(&record, &options->cluster_id, options->broker_id, group_id)) {
+        close->result = REPLICA_FOREIGN;
+        return;
+    }
+    close->error = replica_directory_delete(options->data_directory, group_id);
+    close->result = close->error < 0 ? REPLICA_DISK_FAILED : REPLICA_OK;
+}
+
+static void sync_creation(struct replica_close *close)
+{
+    char path[REPLICA_PATH_SIZE];
+    snprintf(path, sizeof path, "%s/groups", close->manager->options.data_directory);
+    int result = io_file_sync(close->record_file);
+    result = result < 0 ? result : io_directory_sync(path);
+    close->error = result < 0 ? result : close->error;
+}
+
+void replica_close_run(struct replica_close *close)
+{
+    if (close->snapshot.envelope != NULL) {
+        char path[REPLICA_PATH_SIZE];
+        const struct replica_snapshot_place *place = &close->snapshot.place;
+        replica_group_path(close->manager->options.data_directory, close->group->id, "", path);
+        close->error = log_snapshot_write(path, place->index, place->term, place->next_offset,
+                                          close->snapshot.envelope->data,
+                                          close->snapshot.envelope->length_bytes);
+    }
+    if (close->record_file != NULL && !close->is_delete) {
+        sync_creation(close); /* closing the log makes it durable, so its directory is first */
+    }
+    if (close->log != NULL) {
+        log_close(close->log);
+    }
+    if (close->is_delete) {
+        remove_directory(close);
+    }
+}
+
+static void answer_waiters(struct replica_group *group, enum replica_result result)
+{
+    struct list_node *node;
+    while ((node = list_take_first(&group->stop_waiters)) != NULL) {
+        struct replica_stop_waiter *waiter = container_of(node, struct replica_stop_waiter, node);
+        replica_answer_stop(group->manager, waiter->done, waiter->context, result);
+        memory_free(waiter);
+    }
+}
+
+void replica_close_done(struct replica_close *close)
+{
+    struct replica_group *group = close->group;
+    bool was_delete = close->is_delete || close->result == REPLICA_DISK_FAILED;
+    enum replica_result result = close->result;
+    if (close->error < 0) {
+        trace_error("group %llu: closing: %s", (unsigned long long)group->id,
+                    strerror(-close->error));
+    }
+    replica_snapshot_release(&close->snapshot);
+    io_file_release(close->record_file);
+    memory_free(close);
+    group->is_closing = false;
+    group->is_closing_on_worker = false;
+    if (group->state == GROUP_DELETING && !was_delete) {
+        replica_group_released(group); /* asked to be deleted while it was being closed */
+        return;
+    }
+    replica_group_move(group, GROUP_GONE);
+    answer_waiters(group, result);
+    replica_group_free(group);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * joined.c -- a replica that came empty and became a full member.
+ *
+ * A replica started with join = true may be one whose disk was lost, so it may have voted before
+ * and not know it: it neither votes nor campaigns.  A committed membership of which it is no voter
+ * ends that.  A candidate that could still count a forgotten vote needs a majority of the
+ * membership before; that shares a node with the majority that committed this one, whose log
+ * refuses a candidate without it.  A reassignment therefore adds a replica as learner first.
+ *
+ * The proof is written into the group's record, as later memberships push it out of the log.  Until
+ * that is durable a restart only asks for the proof again; a vote cast meanwhile stands in the
+ * log's hard state.
+ */
+#include "base/assert.h"
+#include "base/memory.h"
+#include "base/trace.h"
+#include "replica/manager.h"
+#include "replica/membership_codec.h"
+
+#include <string.h>
+
+struct joined_work {
+    struct io_work work;
+    struct replica_group *group;
+    const char *data_directory;
+    uint64_t group_id;
+    struct raft_membership membership;
+    int result;
+};
+
+static void run(struct io_work *work)
+{
+    struct joined_work *joined = container_of(work, struct joined_work, work);
+    struct replica_group_record record;
+    enum replica_record_state state =
+        replica_record_read(joined->data_directory, joined->group_id, &record, &joined->result);
+    if (state != RECORD_WHOLE) {
+        return; /* the next start will say what is wrong with it */
+    }
+    record.join = false;
+    record.members = joined->membership;
+    joined->result = replica_record_replace(joined->data_directory, &record);
+}
+
+static void done(struct io_work *work)
+{
+    struct joined_work *joined = container_of(work, struct joined_work, work);
+    struct replica_group *group = joined->group;
+    group->manager->works--;
+    if (joined->result < 0) {
+        trace_warn("group %llu: its record could not be written: %s", (unsigned long long)group->id,
+                   strerror(-joined->result));
+    }
+    memory_free(joined);
+    replica_group_unhold(group);
+}
+
+static void remember(struct replica_group *group, const struct raft_membership *membership)
+{
+    struct joined_work *joined = memory_allocate_zeroed(sizeof *joined);
+    joined->group = group;
+    joined->data_directory = group->manager->options.data_directory;
+    joined->group_id = group->id;
+    joined->membership = *membership;
+    joined->work.run = run;
+    joined->work.done = done;
+    list_node_init(&joined->work.node);
+    replica_group_hold(group);
+    group->manager->works++;
+    io_work_submit(group->manager->loop, &joined->work);
+}
+
+void replica_group_check_joined(struct replica_group *group,
+                                const struct raft_membership *membership)
+{
+    if (!group->is_joining || replica_membership_is_empty(membership) ||
+        raft_membership_has_voter(membership, group->manager->options.broker_id)) {
+        return;
+    }
+    group->is_joining = false;
+    if (group->raft != NULL) {
+        raft_allow_votes(group->raft);
+    }
+    remember(group, membership);
+}
+
+bool replica_group_is_joining(const struct replica_group *group)
+{
+    return group->is_joining;
+}

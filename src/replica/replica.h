@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * replica.h -- the Raft manager of a shard: it hosts that shard's groups, drives their turn, and
+ * talks to the peers.
+ *
+ * Per turn: all dirty groups are collected; their writes go to the log stream in one submit; all
+ * their messages to one broker leave in one frame; committed entries are applied.  Heartbeats of
+ * all groups share those frames.
+ *
+ * Life of a group:
+ *
+ *     ABSENT -> STARTING -> RUNNING -> STOPPING -> ABSENT
+ *                   |           |          `-> DELETING -> TOMBSTONED (never again)
+ *                   |           `-> FAILED   (disk error or damage: kept as it is, not served)
+ *                   `-> FAILED
+ *
+ * Deleting makes a tombstone durable before it unlinks the first file; a tombstoned id is never
+ * started again, and a late message for it is dropped.
+ *
+ * Not here: topics, Kafka, sockets (streams are handed in, connected and authenticated).
+ *
+ * Locality: one manager a shard, every call on that shard unless it says "may block".
+ */
+#ifndef REPLICA_REPLICA_H
+#define REPLICA_REPLICA_H
+
+#include "base/counter.h"
+#include "base/uuid.h"
+#include "io/shard.h"
+#include "io/stream.h"
+#include "log/log.h"
+#include "raft/membership.h"
+#include "replica/applier.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct replica_manager;
+struct replica_group;
+
+#define REPLICA_DESCRIPTION_BYTES_MAX 1024
+
+struct replica_manager_options {
+    struct shard *shard;
+    const char *data_directory; /* groups/ and tombstones/ live below it; borrowed for life */
+    uint32_t broker_id;
+    struct uuid cluster_id; /* stamped into every group directory; another one there is refused */
+    uint32_t heartbeat_ms;
+    uint32_t election_ms; /* default 500, drawn from [n, 2n) */
+    /* A write or sync failed: nothing more can be made durable in this process, which ends.  Once.
+     */
+    void (*disk_failed)(void *owner, int result);
+    void *owner;
+};
+
+enum replica_result {
+    REPLICA_OK,
+    REPLICA_INVALID_GROUP_ID, /* 0: "invalid raft group ID" */
+    REPLICA_ALREADY_RUNNING,  /* "Raft group already running" */
+    REPLICA_NOT_RUNNING,      /* "Raft group not running" */
+    REPLICA_DELETED,          /* tombstoned: "Raft group was deleted" */
+    REPLICA_FOREIGN,          /* the directory belongs to another cluster or broker */
+    REPLICA_DAMAGED,          /* the log cannot be proven whole */
+    REPLICA_DISK_FAILED,
+    REPLICA_NOT_LEADER,
+    REPLICA_NOT_READY, /* leader without a committed entry of its term */
+    REPLICA_FULL,      /* too much uncommitted: again when committed() comes */
+    REPLICA_BUSY,
+    REPLICA_BAD_REQUEST,
+};
+
+/* The sentence for logs and answers. */
+const char *replica_result_text(enum replica_result result);
+
+/* Which shard hosts a group, a fixed function of its id (> 0); group 1 is always on shard 0. */
+uint32_t replica_shard_of_group(uint64_t group_id, uint32_t shard_count);
+
+/* Makes groups/ and tombstones/, reads the tombstones.  May block.  NULL with a message on failure.
+ */
+struct replica_manager *replica_manager_new(const struct replica_manager_options *options,
+                                            char *error, size_t error_size);
+/* Every group must be absent (see replica_manager_stop). */
+void replica_manager_free(struct replica_manager *manager);
+
+/* Calls visit for every group directory of this shard that is whole and not tombstoned, and
+ * finishes deletions that a crash left half done.  May block; before the loop runs. */
+void replica_manager_scan(struct replica_manager *manager,
+                          void (*visit)(uint64_t group_id, const uint8_t *description,
+                                        size_t description_length, void *context),
+                          void *context);
+
+/* ---- Life of a group ---- */
+
+struct replica_group_spec {
+    uint64_t group_id;
+    struct raft_membership
+        members; /* the founding voters, the same on every replica (join = false) */
+    bool join;   /* an empty replica that waits to be added by a running group */
+    struct applier *applier;
+    struct log_options log;
+    const void
+        *description; /* what a later scan gives back; at most REPLICA_DESCRIPTION_BYTES_MAX */
+    size_t description_length;
+    uint64_t snapshot_bytes; /* an applier snapshot every so many bytes applied; 0: only at stop */
+    bool drop_prefix_after_snapshot; /* controller: the log before a snapshot is not needed */
+};
+
+/* Opens or creates the group off the loop; done(context, result, group) comes exactly once, later.
+ * With an existing directory the members on disk win over the spec's. */
+void replica_group_start(struct replica_manager *manager, const struct replica_group_spec *spec,
+                         void (*done)(void *context, enum replica_result result,
+                                      struct replica_group *group),
+                         void *context);
+
+/* Stops a group (its applier gets a last standing_changed and is not called again); with
+ * delete_data it is tombstoned and its directory removed.  Deleting an absent group writes the
+ * tombstone all the same, so that a start that comes late is refused. */
+void replica_group_stop(struct replica_manager *manager, uint64_t group_id, bool delete_data,
+                        void (*done)(void *context, enum replica_result result), void *context);
+
+/* Hands over what this broker leads (as far as others can take it) and stops all groups. */
+void replica_manager_stop(struct replica_manager *manager, void (*done)(void *context),
+                          void *context);
+
+struct replica_group *replica_group_find(struct replica_manager *manager, uint64_t group_id);
+bool replica_group_is_running(struct replica_manager *manager, uint64_t group_id);
+/* "absent", "starting", "running", "failed", "stopping", "deleting" or "tombstoned". */
+const char *replica_group_state_text(struct replica_manager *manager, uint64_t group_id);
+/* Walks running groups: start with position 0. */
+struct replica_group *replica_group_next(struct replica_manager *manager, size_t *position);
+/* Likewise those that are not served any more; only replica_group_view() takes them. */
+struct replica_group *replica_group_next_failed(struct replica_manager *manager, size_t *position);
+
+/* ---- Use of a group ---- */
+
+/* Proposes one record batch of record_span offsets, given with a writable head: base offset and
+ * leader epoch are stamped here.  On REPLICA_OK *base_offset is its place; the outcome comes
+ * through the applier: committed (high_watermark > base_offset) or standing_changed. */
+enum replica_result replica_propose(struct replica_group *group, struct buf *buf, uint8_t *batch,
+                                    size_t batch_length, uint32_t record_span,
+                                    uint64_t *base_offset);
+enum replica_result replica_propose_membership(struct replica_group *group,
+                                               const struct raft_membership *membership);
+/* confirmed = this broker was the leader at some moment after the call; called once. */
+void replica_read_barrier(struct replica_group *group, void (*done)(void *context, bool confirmed),
+                          void *context);
+enum replica_result replica_transfer_leadership(struct replica_group *group, uint32_t node_id);
+
+/* The owner moved the beginning of the group's log (retention, DeleteRecords): made durable with
+ * this turn. */
+void replica_log_changed(struct replica_group *group);
+
+/* Takes an applier snapshot, off the loop, if anything was applied since the last one: retention
+ * drops nothing that is not behind a snapshot. */
+void replica_take_snapshot(struct replica_group *group);
+
+uint64_t replica_group_id(const struct replica_group *group);
+struct log *replica_group_log(struct replica_group *group);
+struct applier *replica_group_applier(struct replica_group *group);
+/* Committed, applied and flushed here: what may be shown to consumers (a Kafka offset). */
+uint64_t replica_high_watermark(const struct replica_group *group);
+struct applier_standing replica_standing(const struct replica_group *group);
+/* It was started with join = true and may not vote yet (see joined.c). */
+bool replica_group_is_joining(const struct replica_group *group);
+
+struct replica_member_view {
+    uint32_t node_id;
+    bool is_voter;
+    bool is_active;
+    uint64_t match_index; /* leader only, else 0 */
+    uint64_t lag_indexes; /* leader only */
+};
+
+struct replica_group_view {
+    uint64_t group_id;
+    const char *applier_name;
+    /* "leader", "follower", "candidate", "pre-candidate", "learner"; "failed": all below is 0. */
+    const char *role;
+    uint32_t leader;
+    uint64_t term;
+    uint64_t first_index;
+    uint64_t last_index;
+    uint64_t saved_index;
+    uint64_t commit_index;
+    uint64_t applied_index;
+    uint64_t log_start_offset;
+    uint64_t high_watermark;
+    uint64_t log_end_offset;
+    uint64_t size_bytes;
+    uint32_t member_count;
+    struct replica_member_view members[RAFT_MEMBERS_MAX];
+};
+void replica_group_view(const struct replica_group *group, struct replica_group_view *view);
+
+/* ---- Peers ---- */
+
+/* A connected, authenticated stream to a broker, on which this manager sends its frames until the
+ * detach. The owner of the stream keeps owning it. */
+void replica_peer_attach(struct replica_manager *manager, uint32_t broker_id,
+                         struct io_stream *stream);
+/* The stream is gone or going.  process_gone: the peer itself is (connection reset or refused),
+ * which lets followers of its groups start an election at once. */
+void replica_peer_detach(struct replica_manager *manager, uint32_t broker_id, bool process_gone);
+
+/* The shard that sent a frame and how many its broker has, without looking further; false when
+ * malformed. */
+bool replica_frame_sender(const uint8_t *frame, size_t length, uint32_t *shard,
+                          uint32_t *shard_count);
+
+/* A frame that a broker sent (the body of a RaftFrame request), standing in buf.  Groups of other
+ * shards in it are skipped.  False when it makes no sense: the connection is closed by the caller.
+ */
+bool replica_receive_frame(struct replica_manager *manager, uint32_t from_broker, struct buf *buf,
+                           const uint8_t *frame, size_t length);
+
+/* A late message named a group that is tombstoned or absent here; a counter, not an error. */
+struct replica_stats {
+    struct counter frames_sent;
+    struct counter frames_received;
+    struct counter messages_sent;
+    struct counter messages_received;
+    struct counter messages_dropped;
+    struct counter elections_won;
+    struct counter groups_running;
+    struct counter groups_leading;
+    struct counter groups_leaderless;
+    struct counter groups_failed;
+    struct counter turn_us_max;
+};
+const struct replica_stats *replica_stats(const struct replica_manager *manager);
+const struct log_stream_stats *replica_log_stats(const struct replica_manager *manager);
+
+#endif
