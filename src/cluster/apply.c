@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * apply.c -- what each kind of controller record does to the state.
+ *
+ * Every broker applies the same records in the same order and must end in the same state, so
+ * nothing here depends on anything but state and record.  Three outcomes: the record changes the
+ * state; its premise is gone, because another record came first (change->error, nothing changed);
+ * its bytes make no sense (false, nothing changed).  A function therefore checks everything before
+ * it changes anything.
+ *
+ * Locality: the shard that owns the copy.
+ */
+#include "cluster/metadata.h"
+#include "cluster/record.h"
+
+#include "base/assert.h"
+#include "wire/broker_registered.h"
+#include "wire/partitions_added.h"
+#include "wire/producer_ids_allocated.h"
+#include "wire/topic_config_changed.h"
+#include "wire/topic_created.h"
+#include "wire/topic_deleted.h"
+
+#include <string.h>
+
+/* The premise is gone: not an error of the record, so the function that applies it still says true.
+ */
+static bool refuse(struct cluster_change *change, enum wire_error error)
+{
+    *change = (struct cluster_change){.kind = CLUSTER_CHANGE_NONE, .error = error};
+    return true;
+}
+
+/* ---- Brokers ---- */
+
+static bool take_text(char *text, struct wire_string from)
+{
+    if (from.length < 0 || from.length > CLUSTER_HOST_BYTES_MAX) {
+        return false;
+    }
+    text[0] = '\0';
+    if (from.length > 0) { /* an empty string may have no data */
+        memcpy(text, from.data, (size_t)from.length);
+        text[from.length] = '\0';
+    }
+    return strlen(text) == (size_t)from.length;
+}
+
+static bool apply_broker_registered(struct cluster_metadata *metadata, struct wire_cursor *cursor,
+                                    int16_t version, struct cluster_change *change)
+{
+    struct broker_registered_record record;
+    if (!broker_registered_record_decode(&record, version, cursor) || record.broker_id == 0) {
+        return false;
+    }
+    struct cluster_broker broker = {
+        .id = record.broker_id,
+        .incarnation = record.incarnation,
+        .kafka_port = record.kafka_port,
+        .peer_port = record.peer_port,
+    };
+    if (!take_text(broker.kafka_host, record.kafka_host) ||
+        !take_text(broker.peer_host, record.peer_host) || !take_text(broker.rack, record.rack)) {
+        return false;
+    }
+    if (metadata->broker_count == CLUSTER_BROKERS_MAX &&
+        cluster_broker_find(metadata, broker.id) == NULL) {
+        return refuse(change, WIRE_ERROR_POLICY_VIOLATION);
+    }
+    metadata_put_broker(metadata, &broker);
+    change->kind = CLUSTER_CHANGE_BROKER;
+    change->broker_id = broker.id;
+    return true;
+}
+
+/* ---- Topics ---- */
+
+/* The topic of the record by itself, without group ids; NULL when the record makes no sense. */
+static struct topic_entry *build_topic(const struct topic_created_record *record)
+{
+    if (cluster_topic_name_error(record->name.data, (size_t)record->name.length) != NULL ||
+        uuid_is_zero(&record->topic_id) || record->partitions_count < 1 ||
+        record->partitions_count > CLUSTER_PARTITIONS_PER_TOPIC_MAX) {
+        return NULL;
+    }
+    struct topic_entry *entry =
+        topic_entry_new(record->name.data, (size_t)record->name.length, &record->topic_id);
+    struct cluster_partition *partitions =
+        topic_entry_extend(entry, (uint32_t)record->partitions_count);
+    bool good = true;
+    for (int32_t i = 0; i < record->partitions_count && good; i++) {
+        good = partition_take_replicas(&partitions[i], record->partitions[i].replicas,
+                                       record->partitions[i].replicas_count);
+    }
+    for (int32_t i = 0; i < record->configs_count && good; i++) {
+        good = topic_entry_take_config(entry, record->configs[i].name, record->configs[i].value);
+    }
+    if (!good) {
+        topic_entry_free(entry);
+        return NULL;
+    }
+    return entry;
+}
+
+/* Gives the partitions from first on the next group ids. */
+static void number_groups(struct cluster_metadata *metadata, struct topic_entry *entry,
+                          uint32_t first)
+{
+    for (uint32_t i = first; i < entry->topic.partition_count; i++) {
+        entry->topic.partitions[i].group_id = metadata->next_group_id++;
+    }
+}
+
+static bool apply_topic_created(struct cluster_metadata *metadata, struct wire_cursor *cursor,
+                                int16_t version, struct cluster_change *change)
+{
+    struct topic_created_record record;
+    if (!topic_created_record_decode(&record, version, cursor)) {
+        return false;
+    }
+    struct topic_entry *entry = build_topic(&record);
+    if (entry == NULL) {
+        return false;
+    }
+    enum wire_error error = metadata_addition_error(metadata, entry);
+    if (error != WIRE_ERROR_NONE) {
+        topic_entry_free(entry);
+        return refuse(change, error);
+    }
+    number_groups(metadata, entry, 0);
+    metadata_add_topic(metadata, entry);
+    change->kind = CLUSTER_CHANGE_TOPIC_CREATED;
+    change->topic_id = entry->topic.id;
+    change->topic = &entry->topic;
+    return true;
+}
+
+static bool apply_topic_deleted(struct cluster_metadata *metadata, struct wire_cursor *cursor,
+                                int16_t version, struct cluster_change *change)
+{
+    struct topic_deleted_record record;
+    if (!topic_deleted_record_decode(&record, version, cursor)) {
+        return false;
+    }
+    struct topic_entry *entry = metadata_find_id(metadata, &record.topic_id);
+    if (entry == NULL) {
+        return refuse(change, WIRE_ERROR_UNKNOWN_TOPIC_ID);
+    }
+    metadata_remove_topic(metadata, entry);
+    change->kind = CLUSTER_CHANGE_TOPIC_DELETED;
+    change->topic_id = entry->topic.id;
+    change->topic = &entry->topic;
+    return true;
+}
+
+static bool apply_partitions_added(struct cluster_metadata *metadata, struct wire_cursor *cursor,
+                                   int16_t version, struct cluster_change *change)
+{
+    struct partitions_added_record record;
+    struct cluster_partition checked;
+    if (!partitions_added_record_decode(&record, version, cursor) || record.partitions_count < 1) {
+        return false;
+    }
+    for (int32_t i = 0; i < record.partitions_count; i++) {
+        if (!partition_take_replicas(&checked, record.partitions[i].replicas,
+                                     record.partitions[i].replicas_count)) {
+            return false;
+        }
+    }
+    struct topic_entry *entry = metadata_find_id(metadata, &record.topic_id);
+    if (entry == NULL) {
+        return refuse(change, WIRE_ERROR_UNKNOWN_TOPIC_ID);
+    }
+    uint32_t first = entry->topic.partition_count;
+    uint32_t new_count = (uint32_t)record.partitions_count;
+    if (record.first_partition != first) {
+        return refuse(change, WIRE_ERROR_INVALID_PARTITIONS);
+    }
+    if (new_count > CLUSTER_PARTITIONS_PER_TOPIC_MAX - first ||
+        new_count > CLUSTER_PARTITIONS_MAX - metadata->partition_count) {
+        return refuse(change, WIRE_ERROR_POLICY_VIOLATION);
+    }
+    struct cluster_partition *partitions = topic_entry_extend(entry, new_count);
+    for (uint32_t i = 0; i < new_count; i++) {
+        partition_take_replicas(&partitions[i], record.partitions[i].replicas,
+                                record.partitions[i].replicas_count);
+    }
+    number_groups(metadata, entry, first);
+    metadata_add_groups(metadata, entry, first);
+    change->kind = CLUSTER_CHANGE_PARTITIONS_ADDED;
+    change->topic_id = entry->topic.id;
+    change->topic = &entry->topic;
+    change->first_new_partition = first;
+    return true;
+}
+
+static bool apply_topic_config_changed(struct cluster_metadata *metadata,
+                                       struct wire_cursor *cursor, int16_t version,
+                                       struct cluster_change *change)
+{
+    struct topic_config_changed_record record;
+    if (!topic_config_changed_record_decode(&record, version, cursor)) {
+        return false;
+    }
+    for (int32_t i = 0; i < record.changes_count; i++) {
+        struct wire_string name = record.changes[i].name;
+        struct wire_string value = record.changes[i].value;
+        bool good = value.length < 0 ? topic_config_find(name.data, (size_t)name.length) != NULL
+                                     : topic_entry_config_row(name, value) != NULL;
+        if (!good) {
+            return false;
+        }
+    }
+    struct topic_entry *entry = metadata_find_id(metadata, &record.topic_id);
+    if (entry == NULL) {
+        return refuse(change, WIRE_ERROR_UNKNOWN_TOPIC_ID);
+    }
+    for (int32_t i = 0; i < record.changes_count; i++) {
+        struct wire_string name = record.changes[i].name;
+        struct wire_string value = record.changes[i].value;
+        const struct topic_config_row *row = topic_config_find(name.data, (size_t)name.length);
+        if (value.length < 0) {
+            topic_config_unset(&entry->topic.config, row);
+        } else {
+            topic_config_set(&entry->topic.config, row, value.data, (size_t)value.length);
+        }
+    }
+    change->kind = CLUSTER_CHANGE_TOPIC_CONFIG;
+    change->topic_id = entry->topic.id;
+    change->topic = &entry->topic;
+    return true;
+}
+
+/* ---- Producer ids ---- */
+
+static bool apply_producer_ids_allocated(struct cluster_metadata *metadata,
+                                         struct wire_cursor *cursor, int16_t version,
+                                         struct cluster_change *change)
+{
+    struct producer_ids_allocated_record record;
+    if (!producer_ids_allocated_record_decode(&record, version, cursor) || record.count < 1 ||
+        record.count > CLUSTER_PRODUCER_IDS_PER_BLOCK_MAX) {
+        return false;
+    }
+    if (metadata->next_producer_id > INT64_MAX - record.count) {
+        return refuse(change, WIRE_ERROR_POLICY_VIOLATION);
+    }
+    change->kind = CLUSTER_CHANGE_PRODUCER_IDS;
+    change->broker_id = record.broker_id;
+    change->producer_id_first = metadata->next_producer_id;
+    change->producer_id_count = record.count;
+    metadata->next_producer_id += record.count;
+    return true;
+}
+
+/* ---- All of them ---- */
+
+typedef bool (*apply_function)(struct cluster_metadata *metadata, struct wire_cursor *cursor,
+                               int16_t version, struct cluster_change *change);
+
+static apply_function function_of_kind(uint16_t kind)
+{
+    switch (kind) {
+    case CLUSTER_RECORD_BROKER_REGISTERED:
+        return apply_broker_registered;
+    case CLUSTER_RECORD_TOPIC_CREATED:
+        return apply_topic_created;
+    case CLUSTER_RECORD_TOPIC_DELETED:
+        return apply_topic_deleted;
+    case CLUSTER_RECORD_PARTITIONS_ADDED:
+        return apply_partitions_added;
+    case CLUSTER_RECORD_TOPIC_CONFIG_CHANGED:
+        return apply_topic_config_changed;
+    case CLUSTER_RECORD_PRODUCER_IDS_ALLOCATED:
+        return apply_producer_ids_allocated;
+    default:
+        return NULL; /* kinds of a newer version, and those that stand in snapshots only */
+    }
+}
+
+bool cluster_apply(struct cluster_metadata *metadata, const uint8_t *record, size_t length,
+                   struct cluster_change *change)
+{
+    struct arena arena;
+    struct wire_cursor cursor;
+    topic_entry_free(metadata->departed);
+    metadata->departed = NULL;
+    *change = (struct cluster_change){.kind = CLUSTER_CHANGE_NONE};
+    arena_init(&arena, CLUSTER_RECORD_DECODED_BYTES(length));
+    wire_cursor_init(&cursor, record, length, &arena);
+    uint16_t kind = wire_read_uint16(&cursor);
+    uint16_t version = wire_read_uint16(&cursor);
+    apply_function apply = cursor.error == NULL ? function_of_kind(kind) : NULL;
+    bool applied =
+        apply != NULL && version <= INT16_MAX && apply(metadata, &cursor, (int16_t)version, change);
+    arena_free(&arena);
+    ensure(applied || change->kind == CLUSTER_CHANGE_NONE);
+    return applied;
+}

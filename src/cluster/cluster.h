@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cluster.h -- the cluster's metadata as a state machine: brokers, topics, partitions and their
+ * Raft groups, configs, producer id blocks.
+ *
+ * Records of the controller log go in, in order; queries come out.  The same records give the same
+ * state on every broker and every shard (each shard keeps its own copy, so nothing is shared).  A
+ * change is made in two steps: a plan function checks a request against the state and writes the
+ * record that would do it; the record is committed by the controller's Raft group; applying it
+ * changes the state.
+ *
+ * Group ids: 1 is the controller, partitions count from 1001 upward and are never used twice, so
+ * "below next_group_id and not in the metadata" proves that a group was deleted.
+ *
+ * Does no I/O and knows no time.  Locality: the shard that owns the copy.
+ */
+#ifndef CLUSTER_CLUSTER_H
+#define CLUSTER_CLUSTER_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/map.h"
+#include "base/uuid.h"
+#include "cluster/topic_config.h"
+#include "wire/error.h"
+#include "wire/writer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CLUSTER_CONTROLLER_GROUP_ID 1
+#define CLUSTER_FIRST_PARTITION_GROUP_ID 1001
+#define CLUSTER_TOPIC_NAME_BYTES_MAX 249
+#define CLUSTER_REPLICAS_MAX 15
+#define CLUSTER_HOST_BYTES_MAX 255
+#define CLUSTER_PARTITIONS_PER_TOPIC_MAX 100000
+#define CLUSTER_PARTITIONS_PER_REQUEST_MAX 10000 /* new ones at once, which bounds the record */
+#define CLUSTER_PARTITIONS_MAX 1000000           /* of all topics */
+#define CLUSTER_BROKERS_MAX 1000
+#define CLUSTER_PRODUCER_IDS_PER_BLOCK_MAX 1000000
+
+struct cluster_broker {
+    uint32_t id;
+    struct uuid incarnation; /* new at every start of the process */
+    char kafka_host[CLUSTER_HOST_BYTES_MAX + 1];
+    uint16_t kafka_port;
+    char peer_host[CLUSTER_HOST_BYTES_MAX + 1];
+    uint16_t peer_port;
+    char rack[CLUSTER_HOST_BYTES_MAX + 1]; /* "": none */
+};
+
+struct cluster_partition {
+    uint64_t group_id;
+    uint32_t replica_count;
+    uint32_t replicas[CLUSTER_REPLICAS_MAX]; /* broker ids; the first is the preferred leader */
+};
+
+struct cluster_topic {
+    char name[CLUSTER_TOPIC_NAME_BYTES_MAX + 1];
+    uint32_t name_length;
+    struct uuid id;
+    bool is_internal;
+    uint32_t partition_count;
+    struct cluster_partition *partitions; /* position = partition number */
+    struct topic_config config;           /* overrides of the defaults */
+};
+
+struct cluster_metadata;
+
+struct cluster_metadata *cluster_metadata_new(void);
+void cluster_metadata_free(struct cluster_metadata *metadata);
+
+/* What a record did, for whoever has to follow (reconciler, partitions, waiting requests). */
+enum cluster_change_kind {
+    CLUSTER_CHANGE_NONE,
+    CLUSTER_CHANGE_BROKER,
+    CLUSTER_CHANGE_TOPIC_CREATED,
+    CLUSTER_CHANGE_TOPIC_DELETED,
+    CLUSTER_CHANGE_PARTITIONS_ADDED,
+    CLUSTER_CHANGE_TOPIC_CONFIG,
+    CLUSTER_CHANGE_PRODUCER_IDS,
+};
+
+struct cluster_change {
+    enum cluster_change_kind kind;
+    enum wire_error error; /* a record whose premise was gone when it was applied (two creations of
+                            * one name in flight): nothing changed, and its proposer is told this */
+    uint32_t broker_id;    /* BROKER */
+    struct uuid topic_id;  /* TOPIC_*, PARTITIONS_ADDED */
+    const struct cluster_topic *topic; /* created, extended or configured; for DELETED the topic as
+                                        * it was; borrowed until the next apply */
+    uint32_t first_new_partition;      /* PARTITIONS_ADDED; 0 of a topic just created */
+    int64_t
+        producer_id_first; /* PRODUCER_IDS: the block [first, first + count) is the proposer's */
+    int32_t producer_id_count;
+};
+
+/* Applies one record (the value of one controller-log record).  Deterministic; false when the bytes
+ * make no sense, and then nothing changed. */
+bool cluster_apply(struct cluster_metadata *metadata, const uint8_t *record, size_t length,
+                   struct cluster_change *change);
+
+void cluster_snapshot_write(const struct cluster_metadata *metadata, struct buf **content);
+/* False (state empty) when the bytes make no sense. */
+bool cluster_snapshot_restore(struct cluster_metadata *metadata, const uint8_t *content,
+                              size_t length);
+void cluster_reset(struct cluster_metadata *metadata);
+
+/* ---- Queries; results are borrowed until the next apply ---- */
+
+const struct cluster_broker *cluster_broker_find(const struct cluster_metadata *metadata,
+                                                 uint32_t id);
+const struct cluster_broker *cluster_broker_next(const struct cluster_metadata *metadata,
+                                                 size_t *position); /* ascending ids */
+size_t cluster_broker_count(const struct cluster_metadata *metadata);
+const struct cluster_topic *cluster_topic_find(const struct cluster_metadata *metadata,
+                                               const char *name, size_t name_length);
+const struct cluster_topic *cluster_topic_find_id(const struct cluster_metadata *metadata,
+                                                  const struct uuid *id);
+const struct cluster_topic *cluster_topic_next(const struct cluster_metadata *metadata,
+                                               size_t *position); /* by name, ascending */
+size_t cluster_topic_count(const struct cluster_metadata *metadata);
+/* The partition a group serves; false when there is none. */
+bool cluster_group_find(const struct cluster_metadata *metadata, uint64_t group_id,
+                        const struct cluster_topic **topic, uint32_t *partition);
+uint64_t cluster_next_group_id(const struct cluster_metadata *metadata);
+
+/* "[a-zA-Z0-9._-]{1,249}, neither . nor ..": NULL when good, else what is wrong. */
+const char *cluster_topic_name_error(const char *name, size_t length);
+
+/* ---- Plans: check, place, write the record ---- */
+
+struct cluster_problem {
+    enum wire_error error; /* WIRE_ERROR_NONE: the record stands in the writer */
+    char message[256];
+};
+
+struct cluster_assignment {
+    uint32_t partition;
+    uint32_t replica_count;
+    uint32_t replicas[CLUSTER_REPLICAS_MAX];
+};
+
+struct cluster_topic_request {
+    const char *name;
+    size_t name_length;
+    struct uuid id;             /* chosen by the caller (random) */
+    int32_t partition_count;    /* -1: default_partition_count, or given by the assignments */
+    int32_t replication_factor; /* -1: default_replication_factor, or given by the assignments */
+    const struct cluster_assignment *assignments;
+    size_t assignment_count;
+    const struct topic_config_entry *config;
+    size_t config_count;
+    int32_t default_partition_count;
+    int32_t default_replication_factor;
+    const uint32_t *live_brokers; /* where replicas may be placed, ascending */
+    size_t live_broker_count;
+};
+
+/* Placement: replicas of a partition on different brokers (and racks, as far as there are enough),
+ * leaders and replicas spread evenly, counting what is placed already. */
+void cluster_plan_create_topic(const struct cluster_metadata *metadata,
+                               const struct cluster_topic_request *request,
+                               struct wire_writer *record, struct cluster_problem *problem);
+void cluster_plan_delete_topic(const struct cluster_metadata *metadata, const struct uuid *id,
+                               struct wire_writer *record, struct cluster_problem *problem);
+/* partition_count: the new total.  assignments: none, or one for each new partition in order (their
+ * partition fields are not looked at). */
+void cluster_plan_create_partitions(const struct cluster_metadata *metadata, const char *name,
+                                    size_t name_length, int32_t partition_count,
+                                    const struct cluster_assignment *assignments,
+                                    size_t assignment_count, const uint32_t *live_brokers,
+                                    size_t live_broker_count, struct wire_writer *record,
+                                    struct cluster_problem *problem);
+
+/* What a config is to become. */
+enum cluster_config_operation {
+    CLUSTER_CONFIG_SET,
+    CLUSTER_CONFIG_DELETE,   /* back to the default */
+    CLUSTER_CONFIG_APPEND,   /* LIST configs: adds elements that are not there */
+    CLUSTER_CONFIG_SUBTRACT, /* LIST configs: takes elements away */
+};
+
+struct cluster_config_alteration {
+    struct topic_config_entry entry; /* value: not looked at for DELETE */
+    enum cluster_config_operation operation;
+};
+
+/* replace: configs that no alteration names go back to their defaults (AlterConfigs); else they
+ * stay (IncrementalAlterConfigs). */
+void cluster_plan_alter_topic_config(const struct cluster_metadata *metadata, const struct uuid *id,
+                                     const struct cluster_config_alteration *alterations,
+                                     size_t alteration_count, bool replace,
+                                     struct wire_writer *record, struct cluster_problem *problem);
+void cluster_plan_register_broker(const struct cluster_metadata *metadata,
+                                  const struct cluster_broker *broker, struct wire_writer *record,
+                                  struct cluster_problem *problem);
+void cluster_plan_allocate_producer_ids(const struct cluster_metadata *metadata, uint32_t broker_id,
+                                        int32_t count, struct wire_writer *record,
+                                        struct cluster_problem *problem);
+
+#endif

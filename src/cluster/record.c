@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * record.c -- writing the parts of controller records that more than one place needs.
+ *
+ * Locality: any.
+ */
+#include "cluster/record.h"
+
+#include "wire/broker_registered.h"
+
+#include <string.h>
+
+void cluster_record_begin(struct wire_writer *writer, enum cluster_record_kind kind)
+{
+    wire_write_uint16(writer, (uint16_t)kind);
+    wire_write_uint16(writer, CLUSTER_RECORD_VERSION);
+}
+
+struct wire_string cluster_record_string(const char *text)
+{
+    return (struct wire_string){.data = text, .length = text == NULL ? -1 : (int32_t)strlen(text)};
+}
+
+void cluster_record_write_broker(struct wire_writer *writer, const struct cluster_broker *broker)
+{
+    struct broker_registered_record record = {
+        .broker_id = broker->id,
+        .incarnation = broker->incarnation,
+        .kafka_host = cluster_record_string(broker->kafka_host),
+        .kafka_port = broker->kafka_port,
+        .peer_host = cluster_record_string(broker->peer_host),
+        .peer_port = broker->peer_port,
+        .rack = cluster_record_string(broker->rack),
+    };
+    cluster_record_begin(writer, CLUSTER_RECORD_BROKER_REGISTERED);
+    broker_registered_record_encode(&record, CLUSTER_RECORD_VERSION, writer);
+}

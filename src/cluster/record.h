@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * record.h -- the kinds of controller records.
+ *
+ * A record is its kind (uint16), the version of its schema (uint16) and its body, encoded by the
+ * schema of that name in src/wire/schemas.  Records live in logs and snapshots for ever: kinds are
+ * only added at the end and never change their number or meaning.
+ *
+ * Locality: any.
+ */
+#ifndef CLUSTER_RECORD_H
+#define CLUSTER_RECORD_H
+
+#include "cluster/cluster.h"
+#include "wire/cursor.h"
+#include "wire/writer.h"
+
+/* kind, number, schema, where it may stand */
+#define CLUSTER_RECORD_TABLE(X)                                                                    \
+    X(BROKER_REGISTERED, 1, broker_registered, LOG_AND_SNAPSHOT)                                   \
+    X(TOPIC_CREATED, 2, topic_created, LOG)                                                        \
+    X(TOPIC_DELETED, 3, topic_deleted, LOG)                                                        \
+    X(PARTITIONS_ADDED, 4, partitions_added, LOG)                                                  \
+    X(TOPIC_CONFIG_CHANGED, 5, topic_config_changed, LOG)                                          \
+    X(PRODUCER_IDS_ALLOCATED, 6, producer_ids_allocated, LOG)                                      \
+    X(TOPIC_STATE, 7, topic_state, SNAPSHOT)                                                       \
+    X(CLUSTER_COUNTERS, 8, cluster_counters, SNAPSHOT)
+
+enum cluster_record_kind {
+#define X(name, number, schema, place) CLUSTER_RECORD_##name = number,
+    CLUSTER_RECORD_TABLE(X)
+#undef X
+};
+
+/* Where a kind may stand. */
+enum cluster_record_place {
+    CLUSTER_RECORD_IN_LOG = 1,
+    CLUSTER_RECORD_IN_SNAPSHOT = 2,
+    CLUSTER_RECORD_IN_LOG_AND_SNAPSHOT = 3,
+};
+
+/* The version that is written; every kind has this one only so far. */
+#define CLUSTER_RECORD_VERSION 0
+
+/* What the arrays of a record may take when it is decoded. */
+#define CLUSTER_RECORD_DECODED_BYTES(length) (4096 + (size_t)(length)*32)
+
+/* Writes what stands before the body. */
+void cluster_record_begin(struct wire_writer *writer, enum cluster_record_kind kind);
+
+/* The whole BROKER_REGISTERED record, which logs and snapshots share. */
+void cluster_record_write_broker(struct wire_writer *writer, const struct cluster_broker *broker);
+
+/* A text as schemas want it; NULL is null. */
+struct wire_string cluster_record_string(const char *text);
+
+#endif
