@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * broker_shard_metadata.c -- what a shard does when its copy of the metadata changed: links,
+ * partitions and the leader table follow it.
+ *
+ * Locality: the shard's own thread.
+ */
+#include "base/memory.h"
+#include "base/trace.h"
+#include "broker/broker_process.h"
+#include "broker/leader_table.h"
+#include "broker/partition.h"
+#include "broker/peer_link.h"
+#include "broker/reconciler.h"
+#include "broker/registration.h"
+
+/* ---- A new data directory ---- */
+
+struct founding_work {
+    struct io_work work;
+    struct data_directory *directory;
+    uint64_t group_id;
+    int result;
+};
+
+static void founding_run(struct io_work *work)
+{
+    struct founding_work *founding = container_of(work, struct founding_work, work);
+    founding->result = data_directory_set_founding_limit(founding->directory, founding->group_id);
+}
+
+static void founding_done(struct io_work *work)
+{
+    struct founding_work *founding = container_of(work, struct founding_work, work);
+    if (founding->result != 0) {
+        broker_abandon("the data directory's meta file cannot be written");
+    }
+    memory_free(founding);
+}
+
+/* A new directory learns which groups existed before it. */
+static void note_founding_limit(struct broker_shard *state)
+{
+    struct broker *broker = state->broker;
+    if (atomic_load(&broker->first_founded_group_id) != DATA_DIRECTORY_NO_LIMIT) {
+        return;
+    }
+    struct founding_work *founding = memory_allocate_zeroed(sizeof *founding);
+    founding->directory = &broker->directory;
+    founding->group_id = cluster_next_group_id(state->metadata);
+    founding->work.run = founding_run;
+    founding->work.done = founding_done;
+    list_node_init(&founding->work.node);
+    atomic_store(&broker->first_founded_group_id, founding->group_id);
+    io_work_submit(state->loop, &founding->work);
+}
+
+/* ---- Following ---- */
+
+static void configure_partitions(struct broker_shard *state, const struct cluster_topic *topic)
+{
+    for (uint32_t i = 0; i < topic->partition_count; i++) {
+        partition_configure(state, topic->partitions[i].group_id, &topic->config);
+    }
+}
+
+static void forget_leaders(struct broker_shard *state, const struct cluster_topic *topic)
+{
+    for (uint32_t i = 0; i < topic->partition_count; i++) {
+        leader_table_remove(state->leaders, topic->partitions[i].group_id);
+    }
+}
+
+static void follow_change(struct broker_shard *state, const struct cluster_change *change)
+{
+    switch (change->kind) {
+    case CLUSTER_CHANGE_BROKER:
+        peer_links_update(state->links);
+        break;
+    case CLUSTER_CHANGE_TOPIC_CREATED:
+    case CLUSTER_CHANGE_PARTITIONS_ADDED:
+    case CLUSTER_CHANGE_TOPIC_CONFIG:
+        configure_partitions(state, change->topic);
+        break;
+    case CLUSTER_CHANGE_TOPIC_DELETED:
+        forget_leaders(state, change->topic);
+        break;
+    case CLUSTER_CHANGE_NONE:
+    case CLUSTER_CHANGE_PRODUCER_IDS:
+        break;
+    }
+}
+
+/* As a whole: after a snapshot. */
+static void follow_all(struct broker_shard *state)
+{
+    const struct cluster_topic *topic = NULL;
+    size_t position = 0;
+    peer_links_update(state->links);
+    while ((topic = cluster_topic_next(state->metadata, &position)) != NULL) {
+        configure_partitions(state, topic);
+    }
+}
+
+void broker_shard_metadata_changed(struct broker_shard *state, const struct cluster_change *change)
+{
+    if (change != NULL) {
+        follow_change(state, change);
+    } else {
+        follow_all(state);
+    }
+    /* This process registered after it started, so whoever has applied that has everything that was
+     * committed before the start. */
+    if (!state->metadata_is_loaded && registration_is_done(state)) {
+        state->metadata_is_loaded = true;
+        state->metadata_loaded_ns = io_now_ns(state->loop);
+        if (broker_shard_id(state) == 0) {
+            note_founding_limit(state);
+            trace_info("The cluster's metadata is loaded: %zu topics, %zu brokers",
+                       cluster_topic_count(state->metadata), cluster_broker_count(state->metadata));
+        }
+    }
+    reconciler_wake(state->reconciler);
+}

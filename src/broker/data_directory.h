@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * data_directory.h -- whose data directory it is: the file `meta`, written once at the first start,
+ * and the lock that keeps a second process out.
+ *
+ * Locality: the main thread before the shards run; data_directory_set_founding_limit() blocks and
+ * runs where that is allowed.
+ */
+#ifndef BROKER_DATA_DIRECTORY_H
+#define BROKER_DATA_DIRECTORY_H
+
+#include "base/uuid.h"
+#include "broker/config.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DATA_DIRECTORY_NO_LIMIT UINT64_MAX
+
+struct data_directory {
+    const char *path;
+    struct uuid cluster_id;
+    uint32_t broker_id;
+    /* Groups with a lower id existed before this directory did: if one of them is assigned to this
+     * broker, an earlier directory was lost, and a replica here has promised nothing it remembers.
+     * It must not found the group anew but wait for the others to bring it up to date.
+     * DATA_DIRECTORY_NO_LIMIT until the metadata is known for the first time. */
+    uint64_t first_founded_group_id;
+};
+
+/* The cluster's id: every broker derives the same from the cluster's name, without asking anybody.
+ */
+struct uuid data_directory_cluster_id(const char *cluster_name);
+
+/* Makes or opens the directory, locks it, and makes or checks `meta`.  False with a message;
+ * another broker's or cluster's directory is refused with both ids named. */
+bool data_directory_open(struct data_directory *directory, const struct broker_config *config,
+                         char *error, size_t error_size);
+
+/* Durable on return; 0 or a negative errno. */
+int data_directory_set_founding_limit(struct data_directory *directory, uint64_t group_id);
+
+#endif

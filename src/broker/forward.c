@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * forward.c -- see forward.h.
+ *
+ * Every forward passes through shard 0 by message.  There it is run, when this broker leads the
+ * controller group; goes to the leader as a Forward request (1002) over one standing connection; or
+ * waits until a leader is known.  A broker outside the controller group knows no leader of itself
+ * at first: it asks the configured controllers in turn, and their NOT_CONTROLLER names the leader.
+ *
+ * Life of a forward: WAITING -> (local run | asked) -> answered -> home.
+ *
+ * Locality: shard 0, except the way out and home.
+ */
+#include "broker/forward.h"
+
+#include "base/assert.h"
+#include "base/memory.h"
+#include "broker/broker_process.h"
+#include "broker/controller.h"
+#include "broker/nested_request.h"
+#include "broker/peer_dial.h"
+#include "broker/peer_request.h"
+#include "wire/forward.h"
+
+#define RETRY_NS 50000000ull
+#define ASK_MS 120000 /* longer than clients let a request wait on the leader */
+
+struct forwarder {
+    struct broker_shard *shard;
+    struct list waiting; /* for a leader */
+    struct io_timer retry;
+    struct peer_client *client; /* to client_broker_id; NULL: none open */
+    uint32_t client_broker_id;
+    uint32_t hint;     /* the leader somebody told us; 0: none */
+    size_t next_asked; /* position in the controllers list, when there is nothing better */
+    bool is_stopping;
+};
+
+struct forward {
+    struct shard_message message;
+    struct list_node node; /* forwarder->waiting */
+    struct broker_shard *home;
+    const struct request_configuration *configuration;
+    int16_t version;
+    struct buf *client_id; /* NULL: none */
+    struct buf *body;
+    uint64_t deadline_ns;
+    bool runs_here_at_last; /* when no leader can be reached */
+    uint32_t asked_broker_id;
+    enum wire_error error;
+    struct buf *response;
+    size_t response_position;
+    size_t response_length;
+    void (*done)(void *context, enum wire_error error, struct buf *response, const uint8_t *data,
+                 size_t length);
+    void *context;
+};
+
+static void forward_try(struct forwarder *forwarder, struct forward *forward);
+
+/* ---- Home ---- */
+
+static void deliver_home(struct shard *shard, struct shard_message *message)
+{
+    (void)shard;
+    struct forward *forward = container_of(message, struct forward, message);
+    struct buf *response = forward->response;
+    const uint8_t *data = response != NULL ? response->data + forward->response_position : NULL;
+    forward->done(forward->context, forward->error, response, data, forward->response_length);
+    buf_release(response);
+    buf_release(forward->client_id);
+    buf_release(forward->body);
+    memory_free(forward);
+}
+
+static void go_home(struct forwarder *forwarder, struct forward *forward, enum wire_error error)
+{
+    forward->error = error;
+    list_node_init(&forward->message.node);
+    forward->message.deliver = deliver_home;
+    shard_post(forwarder->shard->shard, broker_shard_id(forward->home), &forward->message);
+}
+
+static void keep_response(struct forward *forward, struct wire_writer *body)
+{
+    require(body->splice_count == 0);
+    forward->response = buf_reference(body->buf);
+    forward->response_length = wire_writer_length(body);
+}
+
+/* ---- Here ---- */
+
+static void ran_here(void *context, struct wire_writer *body, const char *reason)
+{
+    (void)reason;
+    struct forward *forward = context;
+    struct broker_shard *shard = broker_shard_at(forward->home->broker, 0);
+    if (body != NULL) {
+        keep_response(forward, body);
+    }
+    go_home(shard->forwarder, forward, body != NULL ? WIRE_ERROR_NONE : WIRE_ERROR_INVALID_REQUEST);
+}
+
+static struct wire_string client_id_of(const struct forward *forward)
+{
+    struct wire_string none = {NULL, -1};
+    if (forward->client_id == NULL) {
+        return none;
+    }
+    return (struct wire_string){(const char *)forward->client_id->data,
+                                (int32_t)forward->client_id->length_bytes};
+}
+
+static void run_here(struct forwarder *forwarder, struct forward *forward)
+{
+    bool is_ours = forward->configuration->class == REQUEST_CONTROLLER;
+    struct nested_request nested = {
+        .configuration = forward->configuration,
+        .version = forward->version,
+        .client_id = client_id_of(forward),
+        .frame = forward->body,
+        .body = forward->body->data,
+        .body_length = forward->body->length_bytes,
+        .peer_broker_id = is_ours ? forwarder->shard->broker_id : 0,
+        .done = ran_here,
+        .context = forward,
+    };
+    nested_request_run(forwarder->shard, &nested);
+}
+
+/* ---- Waiting ---- */
+
+static void wait_for_leader(struct forwarder *forwarder, struct forward *forward)
+{
+    list_append(&forwarder->waiting, &forward->node);
+    if (!io_timer_is_running(&forwarder->retry)) {
+        io_timer_start(forwarder->shard->loop, &forwarder->retry,
+                       io_now_ns(forwarder->shard->loop) + RETRY_NS);
+    }
+}
+
+static void try_waiting(struct forwarder *forwarder)
+{
+    struct list mine;
+    struct list_node *node = NULL;
+    list_init(&mine);
+    while ((node = list_take_first(&forwarder->waiting)) != NULL) {
+        list_append(&mine, node);
+    }
+    while ((node = list_take_first(&mine)) != NULL) {
+        forward_try(forwarder, container_of(node, struct forward, node));
+    }
+}
+
+static void retry_due(struct io_timer *timer)
+{
+    try_waiting(container_of(timer, struct forwarder, retry));
+}
+
+/* ---- The leader elsewhere ---- */
+
+static void client_closed(void *context)
+{
+    struct forwarder *forwarder = context;
+    forwarder->client = NULL;
+    forwarder->hint = 0;
+    if (forwarder->is_stopping) {
+        forwarder->shard->forwarder = NULL;
+        memory_free(forwarder);
+    }
+}
+
+static void leader_answered(void *context, struct wire_cursor *cursor, bool was_sent,
+                            const char *reason)
+{
+    (void)reason;
+    struct forward *forward = context;
+    struct forwarder *forwarder = broker_shard_at(forward->home->broker, 0)->forwarder;
+    struct forward_response response;
+    if (cursor == NULL && !was_sent) {
+        wait_for_leader(forwarder, forward);
+        return;
+    }
+    if (cursor == NULL || !forward_response_decode(&response, 0, cursor) ||
+        !wire_expect_end(cursor)) {
+        go_home(forwarder, forward, WIRE_ERROR_NETWORK_EXCEPTION);
+        return;
+    }
+    if (response.error_code == WIRE_ERROR_NOT_CONTROLLER) {
+        /* Nothing was done: it may be asked again elsewhere. */
+        forwarder->hint = response.leader_id != forward->asked_broker_id ? response.leader_id : 0;
+        wait_for_leader(forwarder, forward);
+        return;
+    }
+    if (response.error_code != WIRE_ERROR_NONE || response.body.length < 0) {
+        go_home(forwarder, forward, (enum wire_error)response.error_code);
+        return;
+    }
+    struct wire_writer body;
+    wire_writer_init(&body, (size_t)response.body.length);
+    wire_write_raw(&body, response.body.data, (size_t)response.body.length);
+    keep_response(forward, &body);
+    wire_writer_free(&body);
+    go_home(forwarder, forward, WIRE_ERROR_NONE);
+}
+
+static bool is_controller(const struct broker_config *config, uint32_t broker_id)
+{
+    for (size_t i = 0; i < config->controller_count; i++) {
+        if (config->controllers[i].id == broker_id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whom to ask; 0: nobody for now. */
+static uint32_t choose_leader(struct forwarder *forwarder)
+{
+    const struct broker_shard *shard = forwarder->shard;
+    uint32_t leader = controller_leader(shard);
+    if (leader != 0 || is_controller(shard->config, shard->broker_id)) {
+        return leader;
+    }
+    if (forwarder->hint != 0) {
+        return forwarder->hint;
+    }
+    size_t position = forwarder->next_asked++ % shard->config->controller_count;
+    return shard->config->controllers[position].id;
+}
+
+static bool client_ready_for(struct forwarder *forwarder, uint32_t leader)
+{
+    struct broker_shard *shard = forwarder->shard;
+    if (forwarder->client != NULL) {
+        if (forwarder->client_broker_id == leader) {
+            return true;
+        }
+        /* Its unanswered ones come back when it is closed; the new one is opened after that. */
+        peer_client_close_when_idle(forwarder->client);
+        return false;
+    }
+    char host[CLUSTER_HOST_BYTES_MAX + 1];
+    uint16_t port = 0;
+    if (!peer_address_find(shard, leader, host, &port)) {
+        return false;
+    }
+    struct peer_client_options options = {
+        .broker_id = leader,
+        .host = host,
+        .port = port,
+        .ask_ms = ASK_MS,
+        .on_closed = client_closed,
+        .context = forwarder,
+    };
+    forwarder->client = peer_client_open(shard, &options);
+    forwarder->client_broker_id = leader;
+    return true;
+}
+
+static void ask_leader(struct forwarder *forwarder, struct forward *forward)
+{
+    struct forward_request request;
+    forward_request_init(&request);
+    request.request_type = forward->configuration->type;
+    request.request_version = forward->version;
+    request.client_id = client_id_of(forward);
+    request.body.data = forward->body->data;
+    request.body.length = (int32_t)forward->body->length_bytes;
+
+    struct wire_writer writer;
+    peer_client_begin(&writer, FORWARD_TYPE);
+    forward_request_encode(&request, 0, &writer);
+    forward->asked_broker_id = forwarder->client_broker_id;
+    peer_client_ask(forwarder->client, &writer, leader_answered, forward);
+}
+
+static void forward_try(struct forwarder *forwarder, struct forward *forward)
+{
+    struct broker_shard *shard = forwarder->shard;
+    if (controller_is_leader(shard)) {
+        run_here(forwarder, forward);
+        return;
+    }
+    if (forwarder->is_stopping || io_now_ns(shard->loop) >= forward->deadline_ns) {
+        if (forward->runs_here_at_last) {
+            run_here(forwarder, forward);
+        } else {
+            go_home(forwarder, forward, WIRE_ERROR_NOT_CONTROLLER);
+        }
+        return;
+    }
+    uint32_t leader = choose_leader(forwarder);
+    if (leader == 0 || leader == shard->broker_id || !client_ready_for(forwarder, leader)) {
+        wait_for_leader(forwarder, forward);
+        return;
+    }
+    ask_leader(forwarder, forward);
+}
+
+/* ---- The way out ---- */
+
+static void deliver_out(struct shard *shard, struct shard_message *message)
+{
+    struct broker_shard *state = shard_owner(shard);
+    struct forward *forward = container_of(message, struct forward, message);
+    if (state->forwarder == NULL) {
+        forward->error = WIRE_ERROR_NOT_CONTROLLER;
+        list_node_init(&forward->message.node);
+        forward->message.deliver = deliver_home;
+        shard_post(shard, broker_shard_id(forward->home), &forward->message);
+        return;
+    }
+    forward_try(state->forwarder, forward);
+}
+
+static struct forward *forward_new(struct broker_shard *shard, int16_t type, int16_t version,
+                                   struct wire_writer *body, uint32_t timeout_ms)
+{
+    struct forward *forward = memory_allocate_zeroed(sizeof *forward);
+    forward->home = shard;
+    forward->configuration = request_configuration_find(type);
+    require(forward->configuration != NULL);
+    forward->version = version;
+    forward->body = wire_writer_take(body);
+    forward->deadline_ns = io_now_ns(shard->loop) + timeout_ms * 1000000ull;
+    list_node_init(&forward->node);
+    list_node_init(&forward->message.node);
+    forward->message.deliver = deliver_out;
+    return forward;
+}
+
+void forward_to_controller(struct broker_shard *shard, int16_t type, int16_t version,
+                           struct wire_writer *body, uint32_t timeout_ms,
+                           void (*done)(void *context, enum wire_error error, struct buf *response,
+                                        const uint8_t *data, size_t length),
+                           void *context)
+{
+    struct forward *forward = forward_new(shard, type, version, body, timeout_ms);
+    forward->done = done;
+    forward->context = context;
+    shard_post(shard->shard, 0, &forward->message);
+}
+
+void forward_request(struct broker_shard *shard, const struct request *request,
+                     struct wire_writer *body, uint32_t timeout_ms,
+                     void (*done)(void *context, enum wire_error error, struct buf *response,
+                                  const uint8_t *data, size_t length),
+                     void *context)
+{
+    struct forward *forward =
+        forward_new(shard, request->configuration->type, request->version, body, timeout_ms);
+    forward->runs_here_at_last = true;
+    forward->done = done;
+    forward->context = context;
+    if (request->client_id.length >= 0) {
+        struct wire_writer client_id;
+        wire_writer_init(&client_id, (size_t)request->client_id.length);
+        wire_write_raw(&client_id, request->client_id.data, (size_t)request->client_id.length);
+        forward->client_id = wire_writer_take(&client_id);
+    }
+    shard_post(shard->shard, 0, &forward->message);
+}
+
+struct forwarder *forwarder_new(struct broker_shard *shard)
+{
+    struct forwarder *forwarder = memory_allocate_zeroed(sizeof *forwarder);
+    forwarder->shard = shard;
+    list_init(&forwarder->waiting);
+    io_timer_init(&forwarder->retry, retry_due);
+    return forwarder;
+}
+
+void forwarder_wake(struct forwarder *forwarder)
+{
+    if (forwarder != NULL && !list_is_empty(&forwarder->waiting)) {
+        io_timer_start(forwarder->shard->loop, &forwarder->retry,
+                       io_now_ns(forwarder->shard->loop));
+    }
+}
+
+void forwarder_stop(struct forwarder *forwarder)
+{
+    forwarder->is_stopping = true;
+    io_timer_stop(forwarder->shard->loop, &forwarder->retry);
+    try_waiting(forwarder);
+    if (forwarder->client != NULL) {
+        peer_client_close(forwarder->client);
+        return;
+    }
+    forwarder->shard->forwarder = NULL;
+    memory_free(forwarder);
+}

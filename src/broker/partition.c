@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * partition.c -- the life of a partition, and the applier by which its Raft group feeds it.
+ *
+ * The state that is applied is the table of idempotent producers alone: the records themselves
+ * stand in the group's log, which is the Kafka log.
+ *
+ * Locality: the shard of the group.
+ */
+#include "broker/partition.h"
+
+#include "base/assert.h"
+#include "base/memory.h"
+#include "broker/broker.h"
+#include "broker/leader_table.h"
+#include "broker/partition_state.h"
+#include "wire/batch.h"
+
+#include <string.h>
+
+/* An applier snapshot (the producer table) every so many bytes of log, so that a restart replays
+ * little. */
+#define SNAPSHOT_BYTES (64u * 1024 * 1024)
+
+static struct partition *of(struct applier *applier)
+{
+    return container_of(applier, struct partition, applier);
+}
+
+/* ---- The applier ---- */
+
+static void partition_apply(struct applier *applier, const struct log_entry *entry,
+                            uint64_t base_offset)
+{
+    struct wire_batch batch;
+    bool is_batch = wire_batch_read(&batch, entry->payload.data, entry->payload.length_bytes);
+    ensure(is_batch);
+    producer_committed(of(applier)->producers, &batch, (int64_t)base_offset);
+}
+
+static void partition_committed(struct applier *applier, uint64_t high_watermark)
+{
+    struct partition *partition = of(applier);
+    partition_answer_committed(partition, high_watermark);
+    partition_wake_fetches(partition);
+}
+
+static void partition_saved(struct applier *applier, uint64_t saved_offset)
+{
+    struct partition *partition = of(applier);
+    partition->saved_offset = saved_offset;
+    partition_answer_saved(partition);
+}
+
+static void partition_standing_changed(struct applier *applier,
+                                       const struct applier_standing *standing)
+{
+    struct partition *partition = of(applier);
+    struct applier_standing before = partition->standing;
+    partition->standing = *standing;
+    if (standing->is_leader && (!before.is_leader || standing->term != before.term)) {
+        partition->leads_since_ns = io_now_ns(partition->shard->loop);
+    }
+    /* A leader that lost one term and won a later one within a turn has lost what it had appended,
+     * too. */
+    if (before.is_leader && (!standing->is_leader || standing->term != before.term)) {
+        producer_drop_pending(partition->producers);
+        partition_fail_produces(partition);
+    }
+    /* A replica that stopped or failed knows of no leader, which says nothing about the others:
+     * what they announced stands. */
+    if (standing->leader != 0 ||
+        replica_group_is_running(partition->shard->replicas, partition->spec.group_id)) {
+        leader_table_publish(partition->shard, partition->spec.group_id, standing->leader,
+                             standing->term);
+    }
+    partition_append_held(partition);
+    partition_wake_fetches(partition);
+}
+
+static void partition_snapshot_write(struct applier *applier, struct buf **content)
+{
+    producer_snapshot_write(of(applier)->producers, content);
+}
+
+static bool partition_snapshot_restore(struct applier *applier, const uint8_t *content,
+                                       size_t length)
+{
+    return producer_snapshot_restore(of(applier)->producers, content, length);
+}
+
+static void partition_reset(struct applier *applier)
+{
+    producer_table_reset(of(applier)->producers);
+}
+
+static const struct applier_type partition_applier = {
+    .name = "partition",
+    .apply = partition_apply,
+    .committed = partition_committed,
+    .saved = partition_saved,
+    .standing_changed = partition_standing_changed,
+    .snapshot_write = partition_snapshot_write,
+    .snapshot_restore = partition_snapshot_restore,
+    .reset = partition_reset,
+};
+
+/* ---- Configs ---- */
+
+static bool list_has(const char *list, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *at = list; (at = strstr(at, word)) != NULL; at += length) {
+        bool begins = at == list || at[-1] == ',' || at[-1] == ' ';
+        bool ends = at[length] == '\0' || at[length] == ',' || at[length] == ' ';
+        if (begins && ends) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct partition_rules partition_rules_of(const struct topic_config *config)
+{
+    const char *timestamp_type = topic_config_text(config, "message.timestamp.type");
+    return (struct partition_rules){
+        .log_append_time = strcmp(timestamp_type, "LogAppendTime") == 0,
+        .deletes_old = list_has(topic_config_text(config, "cleanup.policy"), "delete"),
+        .message_bytes_max = topic_config_number(config, "max.message.bytes"),
+        .timestamp_before_max_ms = topic_config_number(config, "message.timestamp.before.max.ms"),
+        .timestamp_after_max_ms = topic_config_number(config, "message.timestamp.after.max.ms"),
+        .insync_replicas_least = (uint32_t)topic_config_number(config, "min.insync.replicas"),
+        .retention = {.retention_ms = topic_config_number(config, "retention.ms"),
+                      .retention_bytes = topic_config_number(config, "retention.bytes")},
+        .log = {.segment_bytes = (uint64_t)topic_config_number(config, "segment.bytes"),
+                .segment_ms = (uint64_t)topic_config_number(config, "segment.ms"),
+                .index_interval_bytes =
+                    (uint64_t)topic_config_number(config, "index.interval.bytes")},
+    };
+}
+
+void partition_configure(struct broker_shard *shard, uint64_t group_id,
+                         const struct topic_config *config)
+{
+    struct partition *partition = partition_find(shard, group_id);
+    if (partition == NULL) {
+        return;
+    }
+    partition->rules = partition_rules_of(config);
+    /* When the broker stops, the groups go before the partitions. */
+    if (partition->life == PARTITION_RUNNING &&
+        replica_group_is_running(shard->replicas, group_id)) {
+        log_set_options(replica_group_log(partition->group), &partition->rules.log);
+    }
+}
+
+/* ---- Life ---- */
+
+struct partition_starting {
+    struct partition *partition;
+    void (*done)(void *context, enum replica_result result);
+    void *context;
+};
+
+struct partition_stopping {
+    struct broker_shard *shard;
+    uint64_t group_id;
+    bool delete_data;
+    void (*done)(void *context, enum replica_result result);
+    void *context;
+};
+
+static struct partition *partition_new(struct broker_shard *shard,
+                                       const struct partition_spec *spec)
+{
+    static const struct topic_config defaults;
+    struct partition *partition = memory_allocate_zeroed(sizeof(*partition));
+    partition->applier.type = &partition_applier;
+    partition->shard = shard;
+    partition->spec = *spec;
+    partition->life = PARTITION_STARTING;
+    partition->producers = producer_table_new();
+    partition->snapshot_asked_ms = io_wall_ms(shard->loop);
+    list_init(&partition->commits);
+    list_init(&partition->saves);
+    list_init(&partition->room);
+    list_init(&partition->fetches);
+
+    const struct cluster_topic *topic = cluster_topic_find_id(shard->metadata, &spec->topic_id);
+    partition->rules = partition_rules_of(topic != NULL ? &topic->config : &defaults);
+    return partition;
+}
+
+static void partition_free(struct partition *partition)
+{
+    ensure(list_is_empty(&partition->commits) && list_is_empty(&partition->saves));
+    ensure(list_is_empty(&partition->room) && list_is_empty(&partition->fetches));
+    producer_table_free(partition->producers);
+    memory_free(partition);
+}
+
+static void stop_group(struct partition_stopping *stopping);
+
+static void started(void *context, enum replica_result result, struct replica_group *group)
+{
+    struct partition_starting *starting = context;
+    struct partition *partition = starting->partition;
+    struct partition_stopping *stopping = partition->stop_when_started;
+    partition->stop_when_started = NULL;
+
+    if (result == REPLICA_OK) {
+        partition->group = group;
+        partition->life = PARTITION_RUNNING;
+        log_set_options(replica_group_log(group), &partition->rules.log);
+    } else {
+        map_take(&partition->shard->partitions, partition->spec.group_id);
+        partition_free(partition);
+    }
+    starting->done(starting->context, result);
+    memory_free(starting);
+    if (stopping != NULL) {
+        stop_group(stopping);
+    }
+}
+
+void partition_start(struct broker_shard *shard, const struct partition_spec *spec,
+                     void (*done)(void *context, enum replica_result result), void *context)
+{
+    if (partition_find(shard, spec->group_id) != NULL) {
+        done(context, REPLICA_ALREADY_RUNNING);
+        return;
+    }
+    struct partition *partition = partition_new(shard, spec);
+    map_put(&shard->partitions, spec->group_id, partition);
+
+    struct partition_starting *starting = memory_allocate(sizeof(*starting));
+    *starting = (struct partition_starting){partition, done, context};
+
+    uint8_t description[REPLICA_DESCRIPTION_BYTES_MAX];
+    struct replica_group_spec group = {
+        .group_id = spec->group_id,
+        .members = spec->members,
+        .join = spec->join,
+        .applier = &partition->applier,
+        .log = partition->rules.log,
+        .description = description,
+        .description_length = partition_spec_encode(spec, description),
+        .snapshot_bytes = SNAPSHOT_BYTES,
+    };
+    replica_group_start(shard->replicas, &group, started, starting);
+}
+
+static void stopped(void *context, enum replica_result result)
+{
+    struct partition_stopping *stopping = context;
+    struct partition *partition = partition_find(stopping->shard, stopping->group_id);
+    if (partition != NULL) {
+        if (replica_group_find(stopping->shard->replicas, stopping->group_id) == NULL) {
+            partition_fail_produces(partition);
+            partition_wake_fetches(partition);
+            map_take(&stopping->shard->partitions, stopping->group_id);
+            partition_free(partition);
+        } else {
+            partition->life = PARTITION_RUNNING;
+        }
+    }
+    stopping->done(stopping->context, result);
+    memory_free(stopping);
+}
+
+static void stop_group(struct partition_stopping *stopping)
+{
+    struct partition *partition = partition_find(stopping->shard, stopping->group_id);
+    if (partition != NULL) {
+        partition->life = PARTITION_STOPPING;
+        partition_fail_produces(partition);
+        partition_wake_fetches(partition);
+    }
+    replica_group_stop(stopping->shard->replicas, stopping->group_id, stopping->delete_data,
+                       stopped, stopping);
+}
+
+void partition_stop(struct broker_shard *shard, uint64_t group_id, bool delete_data,
+                    void (*done)(void *context, enum replica_result result), void *context)
+{
+    struct partition *partition = partition_find(shard, group_id);
+    bool is_stopping = partition != NULL && (partition->life == PARTITION_STOPPING ||
+                                             partition->stop_when_started != NULL);
+    if (is_stopping) {
+        done(context, REPLICA_BUSY);
+        return;
+    }
+    struct partition_stopping *stopping = memory_allocate(sizeof(*stopping));
+    *stopping = (struct partition_stopping){shard, group_id, delete_data, done, context};
+    if (partition != NULL && partition->life == PARTITION_STARTING) {
+        partition->stop_when_started = stopping;
+        return;
+    }
+    stop_group(stopping);
+}
+
+struct partition *partition_find(struct broker_shard *shard, uint64_t group_id)
+{
+    return map_get(&shard->partitions, group_id);
+}
+
+const struct partition_spec *partition_spec_of(const struct partition *partition)
+{
+    return &partition->spec;
+}
+
+/* ---- Standing ---- */
+
+enum wire_error partition_leads(const struct partition *partition, struct ask_item *item)
+{
+    if (partition->life == PARTITION_RUNNING && partition->standing.is_leader) {
+        return WIRE_ERROR_NONE;
+    }
+    item->leader = partition->standing.leader;
+    item->term = partition->standing.term;
+    return WIRE_ERROR_NOT_LEADER_OR_FOLLOWER;
+}
+
+bool partition_takes_over(const struct partition *partition)
+{
+    return partition->life == PARTITION_RUNNING && !partition->standing.is_leader &&
+           partition->standing.leader == partition->shard->broker_id;
+}
+
+enum wire_error partition_check_epoch(const struct partition *partition, int32_t epoch,
+                                      struct ask_item *item)
+{
+    if (epoch < 0 || (uint64_t)epoch == partition->standing.term) {
+        return WIRE_ERROR_NONE;
+    }
+    item->leader = partition->standing.leader;
+    item->term = partition->standing.term;
+    return (uint64_t)epoch < partition->standing.term ? WIRE_ERROR_FENCED_LEADER_EPOCH
+                                                      : WIRE_ERROR_UNKNOWN_LEADER_EPOCH;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * partition_retention.c -- what time takes away from a partition: old segments, producers not heard
+ * of.
+ *
+ * Locality: the shard of the group.
+ */
+#include "broker/partition_retention.h"
+
+#include "broker/broker.h"
+#include "broker/partition_state.h"
+
+/* An idempotent producer that wrote nothing for a day is forgotten (Kafka's
+ * producer.id.expiration.ms). */
+#define PRODUCER_EXPIRATION_MS (24ll * 60 * 60 * 1000)
+
+/* A snapshot no older than a tenth of the time kept, so that age finds the log behind one. */
+#define SNAPSHOTS_A_RETENTION 10
+
+/* Only what lies behind an applier snapshot can go, and a quiet partition takes none of itself. */
+static void take_snapshot_if_needed(struct partition *partition, int64_t now_ms)
+{
+    const struct log_retention *retention = &partition->rules.retention;
+    uint64_t size_bytes = log_size_bytes(replica_group_log(partition->group));
+    bool is_too_large =
+        retention->retention_bytes >= 0 && size_bytes > (uint64_t)retention->retention_bytes;
+    bool is_too_old =
+        retention->retention_ms >= 0 &&
+        now_ms - partition->snapshot_asked_ms >= retention->retention_ms / SNAPSHOTS_A_RETENTION;
+    if (is_too_large || is_too_old) {
+        partition->snapshot_asked_ms = now_ms;
+        replica_take_snapshot(partition->group);
+    }
+}
+
+void partition_apply_retention(struct partition *partition, int64_t now_ms)
+{
+    /* When the broker stops, the groups go before the partitions. */
+    if (partition->life != PARTITION_RUNNING ||
+        !replica_group_is_running(partition->shard->replicas, partition->spec.group_id)) {
+        return;
+    }
+    if (partition->rules.deletes_old) {
+        take_snapshot_if_needed(partition, now_ms);
+        if (log_apply_retention(replica_group_log(partition->group), &partition->rules.retention,
+                                now_ms)) {
+            replica_log_changed(partition->group);
+        }
+    }
+    producer_expire(partition->producers, now_ms - PRODUCER_EXPIRATION_MS);
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * peer_link.c -- see peer_link.h.
+ */
+#include "broker/peer_link.h"
+
+#include "base/assert.h"
+#include "base/map.h"
+#include "base/memory.h"
+#include "base/trace.h"
+#include "broker/broker_process.h"
+#include "broker/leader_feed.h"
+#include "broker/peer_dial.h"
+
+#include <inttypes.h>
+
+#define CONNECT_MS 3000
+#define BACKOFF_LEAST_MS 50
+#define BACKOFF_MOST_MS 1000
+/* A connection that held this long makes the next attempt an early one; one that breaks at once
+ * does not, or a peer that accepts and drops would be dialled, and written of, twenty times a
+ * second. */
+#define HELD_NS 5000000000ull
+
+struct peer_links {
+    struct broker_shard *shard;
+    struct map links; /* broker id -> struct peer_link */
+    bool is_stopping;
+};
+
+struct peer_link {
+    struct peer_links *links;
+    struct peer_dial dial;
+    uint32_t broker_id;
+    struct io_timer retry;
+    uint32_t backoff_ms;
+    uint64_t attached_ns;
+    bool is_attached;
+};
+
+static struct peer_link *link_of(struct peer_dial *dial)
+{
+    return container_of(dial, struct peer_link, dial);
+}
+
+static void link_dial(struct peer_link *link)
+{
+    char host[CLUSTER_HOST_BYTES_MAX + 1];
+    uint16_t port = 0;
+    if (!link->links->is_stopping &&
+        peer_address_find(link->links->shard, link->broker_id, host, &port)) {
+        peer_dial_open(&link->dial, link->broker_id, host, port, CONNECT_MS);
+    }
+}
+
+static void retry_due(struct io_timer *timer)
+{
+    link_dial(container_of(timer, struct peer_link, retry));
+}
+
+static void link_ready(struct peer_dial *dial)
+{
+    struct peer_link *link = link_of(dial);
+    struct broker_shard *shard = link->links->shard;
+    link->is_attached = true;
+    link->attached_ns = io_now_ns(shard->loop);
+    trace_info("Connected to broker %" PRIu32 " at %s:%u", link->broker_id, dial->host, dial->port);
+    replica_peer_attach(shard->replicas, link->broker_id, dial->stream);
+    leader_feed_tell(shard->leader_feed, dial->stream);
+}
+
+static void link_closed(struct peer_dial *dial, const char *reason, bool process_gone)
+{
+    struct peer_link *link = link_of(dial);
+    struct broker_shard *shard = link->links->shard;
+    if (link->is_attached) {
+        link->is_attached = false;
+        if (io_now_ns(shard->loop) - link->attached_ns >= HELD_NS) {
+            link->backoff_ms = BACKOFF_LEAST_MS;
+        }
+        trace_info("Connection to broker %" PRIu32 " at %s:%u ended: %s", link->broker_id,
+                   dial->host, dial->port, reason);
+        replica_peer_detach(shard->replicas, link->broker_id, process_gone);
+    } else {
+        trace_debug("cannot reach broker %" PRIu32 " at %s:%u: %s", link->broker_id, dial->host,
+                    dial->port, reason);
+    }
+    if (!link->links->is_stopping) {
+        io_timer_start(shard->loop, &link->retry,
+                       io_now_ns(shard->loop) + link->backoff_ms * 1000000ull);
+        link->backoff_ms =
+            link->backoff_ms * 2 < BACKOFF_MOST_MS ? link->backoff_ms * 2 : BACKOFF_MOST_MS;
+    }
+}
+
+static const struct peer_dial_handler link_handler = {
+    .on_ready = link_ready,
+    .on_close = link_closed,
+};
+
+struct peer_links *peer_links_new(struct broker_shard *shard)
+{
+    struct peer_links *links = memory_allocate_zeroed(sizeof *links);
+    links->shard = shard;
+    map_init(&links->links);
+    return links;
+}
+
+static void ensure_link(struct peer_links *links, uint32_t broker_id)
+{
+    if (broker_id == links->shard->broker_id || map_get(&links->links, broker_id) != NULL) {
+        return;
+    }
+    struct peer_link *link = memory_allocate_zeroed(sizeof *link);
+    link->links = links;
+    link->broker_id = broker_id;
+    link->backoff_ms = BACKOFF_LEAST_MS;
+    io_timer_init(&link->retry, retry_due);
+    peer_dial_init(&link->dial, links->shard, &link_handler);
+    map_put(&links->links, broker_id, link);
+    link_dial(link);
+}
+
+void peer_links_update(struct peer_links *links)
+{
+    if (links->is_stopping) {
+        return;
+    }
+    const struct broker_config *config = links->shard->config;
+    for (size_t i = 0; i < config->controller_count; i++) {
+        ensure_link(links, config->controllers[i].id);
+    }
+    size_t position = 0;
+    const struct cluster_broker *broker = NULL;
+    while ((broker = cluster_broker_next(links->shard->metadata, &position)) != NULL) {
+        ensure_link(links, broker->id);
+    }
+}
+
+/* ---- A broker that came back ---- */
+
+struct redial {
+    struct shard_message message;
+    uint32_t broker_id;
+};
+
+static void deliver_redial(struct shard *shard, struct shard_message *message)
+{
+    struct redial *redial = container_of(message, struct redial, message);
+    struct broker_shard *state = shard_owner(shard);
+    struct peer_link *link =
+        state->links != NULL ? map_get(&state->links->links, redial->broker_id) : NULL;
+    if (link != NULL && io_timer_is_running(&link->retry)) {
+        io_timer_stop(state->loop, &link->retry);
+        link->backoff_ms = BACKOFF_LEAST_MS;
+        link_dial(link);
+    }
+    memory_free(redial);
+}
+
+void peer_links_redial(struct broker_shard *shard, uint32_t broker_id)
+{
+    for (uint32_t to = 0; to < shard->broker->shard_count; to++) {
+        struct redial *redial = memory_allocate_zeroed(sizeof *redial);
+        list_node_init(&redial->message.node);
+        redial->message.deliver = deliver_redial;
+        redial->broker_id = broker_id;
+        shard_post(shard->shard, to, &redial->message);
+    }
+}
+
+void peer_links_stop(struct peer_links *links)
+{
+    links->is_stopping = true;
+    size_t position = 0;
+    struct peer_link *link = NULL;
+    while ((link = map_next(&links->links, &position)) != NULL) {
+        io_timer_stop(links->shard->loop, &link->retry);
+        peer_dial_close(&link->dial);
+    }
+}
+
+bool peer_links_are_closed(const struct peer_links *links)
+{
+    size_t position = 0;
+    struct peer_link *link = NULL;
+    while ((link = map_next(&links->links, &position)) != NULL) {
+        if (link->dial.state != PEER_DIAL_CLOSED) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void peer_links_free(struct peer_links *links)
+{
+    size_t position = 0;
+    struct peer_link *link = NULL;
+    require(peer_links_are_closed(links));
+    while ((link = map_next(&links->links, &position)) != NULL) {
+        memory_free(link);
+    }
+    map_free(&links->links);
+    memory_free(links);
+}
+
+bool peer_link_is_attached(const struct peer_links *links, uint32_t broker_id)
+{
+    const struct peer_link *link = map_get(&links->links, broker_id);
+    return link != NULL && link->is_attached;
+}
+
+bool peer_link_send(struct peer_links *links, uint32_t broker_id, struct buf *frame)
+{
+    struct peer_link *link = map_get(&links->links, broker_id);
+    if (link == NULL || !link->is_attached) {
+        return false;
+    }
+    io_stream_send(link->dial.stream, (struct buf_slice){frame, frame->data, frame->length_bytes});
+    return true;
+}
+
+void peer_links_send(struct peer_links *links, struct buf *frame)
+{
+    size_t position = 0;
+    struct peer_link *link = NULL;
+    while ((link = map_next(&links->links, &position)) != NULL) {
+        if (link->is_attached) {
+            io_stream_send(link->dial.stream,
+                           (struct buf_slice){frame, frame->data, frame->length_bytes});
+        }
+    }
+}

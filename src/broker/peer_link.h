@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * peer_link.h -- this shard's standing connections to the other brokers, one each, over which its
+ * replica manager sends its frames and its leaders are announced.
+ *
+ * Who is dialled: the controllers of the config and every registered broker.  A link that breaks is
+ * dialled again after 50 ms, then twice as long each time, up to a second.
+ *
+ * Locality: one set a shard.
+ */
+#ifndef BROKER_PEER_LINK_H
+#define BROKER_PEER_LINK_H
+
+#include "base/buf.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct broker_shard;
+struct peer_links;
+
+struct peer_links *peer_links_new(struct broker_shard *shard);
+/* Dials whoever is not dialled yet: at start, and when a broker has registered. */
+void peer_links_update(struct peer_links *links);
+/* The broker has just connected to this one: links to it of all shards that wait to try again do so
+ * now.  On any shard. */
+void peer_links_redial(struct broker_shard *shard, uint32_t broker_id);
+/* Closes all links; empty some turns later. */
+void peer_links_stop(struct peer_links *links);
+bool peer_links_are_closed(const struct peer_links *links);
+void peer_links_free(struct peer_links *links);
+
+bool peer_link_is_attached(const struct peer_links *links, uint32_t broker_id);
+/* Queues a whole frame on the link to one broker; false when it is not attached. */
+bool peer_link_send(struct peer_links *links, uint32_t broker_id, struct buf *frame);
+/* Queues a whole frame on every attached link. */
+void peer_links_send(struct peer_links *links, struct buf *frame);
+
+#endif

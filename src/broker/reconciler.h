@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * reconciler.h -- making what this shard runs equal to what the metadata assigns to it: what is
+ * missing is started, what is provably deleted is stopped and removed, on doubt nothing is done.
+ *
+ * The controller leader's requests (raft_group_flow.h) are faster; they get a head start of a
+ * second.
+ *
+ * Locality: one a shard, each for its own groups and by its own copy of the metadata.
+ */
+#ifndef BROKER_RECONCILER_H
+#define BROKER_RECONCILER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct broker_shard;
+struct reconciler;
+
+struct reconciler *reconciler_new(struct broker_shard *shard);
+/* The metadata changed, or became known. */
+void reconciler_wake(struct reconciler *reconciler);
+void reconciler_stop(struct reconciler *reconciler);
+/* Nothing it began is under way. */
+bool reconciler_is_idle(const struct reconciler *reconciler);
+void reconciler_free(struct reconciler *reconciler);
+
+/* A broker whose data directory is younger than the group has lost what it once promised: whatever
+ * was asked for, it may only join (see data_directory.h). */
+bool reconciler_must_join(const struct broker_shard *shard, uint64_t group_id);
+
+#endif

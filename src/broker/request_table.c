@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * request_table.c -- every request type the broker knows: who serves it, who may send it, which
+ * versions.
+ *
+ * The one place where a request type is declared.  Types from 1000 upward are ours and exist
+ * between brokers only.  Invariant: rows ascend by type.
+ */
+#include "broker/api.h"
+#include "broker/request.h"
+
+#include <stddef.h>
+
+#define NOT_FLEXIBLE INT16_MAX
+
+static const struct request_configuration configurations[] = {
+    /* type, name, class, versions: least, most, advertised least, first flexible; handler */
+    {REQUEST_PRODUCE, "Produce", REQUEST_DATA, 3, 12, 0, 9, api_produce},
+    {REQUEST_FETCH, "Fetch", REQUEST_DATA, 4, 17, 4, 12, api_fetch},
+    {REQUEST_LIST_OFFSETS, "ListOffsets", REQUEST_DATA, 0, 10, 0, 6, api_list_offsets},
+    {REQUEST_METADATA, "Metadata", REQUEST_METADATA_READ, 0, 13, 0, 9, api_metadata},
+    {REQUEST_FIND_COORDINATOR, "FindCoordinator", REQUEST_METADATA_READ, 0, 5, 0, 3,
+     api_find_coordinator},
+    {REQUEST_API_VERSIONS, "ApiVersions", REQUEST_METADATA_READ, 0, 4, 0, 3, api_api_versions},
+    {REQUEST_CREATE_TOPICS, "CreateTopics", REQUEST_METADATA_WRITE, 0, 7, 0, 5, api_create_topics},
+    {REQUEST_DELETE_TOPICS, "DeleteTopics", REQUEST_METADATA_WRITE, 0, 6, 0, 4, api_delete_topics},
+    {REQUEST_INIT_PRODUCER_ID, "InitProducerId", REQUEST_METADATA_READ, 0, 5, 0, 2,
+     api_init_producer_id},
+    {REQUEST_DESCRIBE_CONFIGS, "DescribeConfigs", REQUEST_METADATA_READ, 0, 4, 0, 4,
+     api_describe_configs},
+    {REQUEST_CREATE_PARTITIONS, "CreatePartitions", REQUEST_METADATA_WRITE, 0, 3, 0, 2,
+     api_create_partitions},
+    {REQUEST_DESCRIBE_CLUSTER, "DescribeCluster", REQUEST_METADATA_READ, 0, 2, 0, 0,
+     api_describe_cluster},
+    {REQUEST_DESCRIBE_TOPIC_PARTITIONS, "DescribeTopicPartitions", REQUEST_METADATA_READ, 0, 0, 0,
+     0, api_describe_topic_partitions},
+    {REQUEST_PEER_HELLO, "PeerHello", REQUEST_INTER_BROKER, 0, 0, 0, NOT_FLEXIBLE, api_peer_hello},
+    {REQUEST_RAFT_FRAME, "RaftFrame", REQUEST_INTER_BROKER, 0, 0, 0, 0, api_raft_frame},
+    {REQUEST_FORWARD, "Forward", REQUEST_INTER_BROKER, 0, 0, 0, NOT_FLEXIBLE, api_forward},
+    {REQUEST_START_PARTITION_RAFT_GROUP, "StartPartitionRaftGroup", REQUEST_INTER_BROKER, 0, 0, 0,
+     NOT_FLEXIBLE, api_start_partition_raft_group},
+    {REQUEST_STOP_PARTITION_RAFT_GROUP, "StopPartitionRaftGroup", REQUEST_INTER_BROKER, 0, 0, 0,
+     NOT_FLEXIBLE, api_stop_partition_raft_group},
+    {REQUEST_ANNOUNCE_LEADERS, "AnnounceLeaders", REQUEST_INTER_BROKER, 0, 0, 0, NOT_FLEXIBLE,
+     api_announce_leaders},
+    {REQUEST_REGISTER_BROKER, "RegisterBroker", REQUEST_CONTROLLER, 0, 0, 0, NOT_FLEXIBLE,
+     api_register_broker},
+    {REQUEST_ALLOCATE_PRODUCER_IDS, "AllocateProducerIds", REQUEST_CONTROLLER, 0, 0, 0,
+     NOT_FLEXIBLE, api_allocate_producer_ids},
+    {REQUEST_READMIT_REPLICA, "ReadmitReplica", REQUEST_INTER_BROKER, 0, 0, 0, NOT_FLEXIBLE,
+     api_readmit_replica},
+};
+
+size_t request_configuration_count(void)
+{
+    return sizeof configurations / sizeof configurations[0];
+}
+
+const struct request_configuration *request_configuration_at(size_t position)
+{
+    return position < request_configuration_count() ? &configurations[position] : NULL;
+}
+
+const struct request_configuration *request_configuration_find(int16_t type)
+{
+    size_t low = 0;
+    size_t high = request_configuration_count();
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (configurations[middle].type == type) {
+            return &configurations[middle];
+        }
+        if (configurations[middle].type < type) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return NULL;
+}

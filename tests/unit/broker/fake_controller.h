@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fake_controller.h -- the controller as the Kafka APIs see it: proposals are applied to the
+ * shard's own metadata, groups start when the test says so.
+ */
+#ifndef TESTS_FAKE_CONTROLLER_H
+#define TESTS_FAKE_CONTROLLER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Whether this broker is the controller leader; it is at first. */
+void fake_controller_lead(bool is_leader);
+/* Flows of groups to start or stop end at once and well (the default), or wait for
+ * fake_controller_finish(). */
+void fake_controller_hold_groups(bool hold);
+/* Ends what was held: in time, or not. */
+void fake_controller_finish(bool in_time);
+/* Since the last call. */
+uint32_t fake_controller_groups_started(void);
+uint32_t fake_controller_groups_stopped(void);
+/* Which brokers of 1 to 3 run; all at first. */
+void fake_broker_set_live(uint32_t broker_id, bool is_live);
+/* Requests forwarded to the controller run the handler of their type here. */
+uint32_t fake_controller_forwarded(void);
+
+#endif

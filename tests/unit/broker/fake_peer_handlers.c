@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fake_peer_handlers.c -- the handlers of requests between brokers, which the request table names
+ * and no test here runs.
+ */
+#include "base/assert.h"
+#include "broker/api.h"
+
+#define NOT_RUN(name)                                                                              \
+    void name(struct request *request)                                                             \
+    {                                                                                              \
+        (void)request;                                                                             \
+        unreachable_code();                                                                        \
+    }
+
+NOT_RUN(api_peer_hello)
+NOT_RUN(api_raft_frame)
+NOT_RUN(api_forward)
+NOT_RUN(api_start_partition_raft_group)
+NOT_RUN(api_stop_partition_raft_group)
+NOT_RUN(api_announce_leaders)
+NOT_RUN(api_register_broker)
+NOT_RUN(api_allocate_producer_ids)
+NOT_RUN(api_readmit_replica)
