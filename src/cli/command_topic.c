@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * command_topic.c -- flotilla topic create, list, describe, delete.
+ */
+#include "cli/tool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROGRESS_MS 500
+
+static rd_kafka_AdminOptions_t *admin_options(rd_kafka_t *client, rd_kafka_admin_op_t operation,
+                                              const struct tool_options *options)
+{
+    char error[256];
+    rd_kafka_AdminOptions_t *admin = rd_kafka_AdminOptions_new(client, operation);
+    rd_kafka_AdminOptions_set_request_timeout(admin, options->timeout_ms, error, sizeof error);
+    rd_kafka_AdminOptions_set_operation_timeout(admin, options->timeout_ms, error, sizeof error);
+    return admin;
+}
+
+/* The result, or NULL after the timeout; on a terminal it says that, and how long, it waits. */
+static rd_kafka_event_t *wait_for_result(rd_kafka_queue_t *queue,
+                                         const struct tool_options *options)
+{
+    rd_kafka_event_t *event = NULL;
+    int waited_ms = 0;
+    bool shows_progress = tool_shows_progress(options);
+    while (event == NULL && waited_ms < options->timeout_ms + 1000) {
+        event = rd_kafka_queue_poll(queue, PROGRESS_MS);
+        waited_ms += PROGRESS_MS;
+        if (event == NULL && shows_progress) {
+            fprintf(stderr, "\rwaiting for the cluster, %d s", waited_ms / 1000);
+        }
+    }
+    if (shows_progress) {
+        fprintf(stderr, "\r\033[K");
+    }
+    return event;
+}
+
+/* Waits for the one result of a topic operation; prints it. */
+static int finish_topic_operation(rd_kafka_queue_t *queue, const struct tool_options *options,
+                                  bool is_creation, const char *done)
+{
+    rd_kafka_event_t *event = wait_for_result(queue, options);
+    if (event == NULL) {
+        return tool_fail("no answer from the cluster (%s)", options->brokers);
+    }
+    int status = TOOL_DONE;
+    size_t count = 0;
+    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        status = tool_fail("%s", rd_kafka_event_error_string(event));
+    } else {
+        const rd_kafka_topic_result_t **results =
+            is_creation
+                ? rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event),
+                                                      &count)
+                : rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event),
+                                                      &count);
+        for (size_t i = 0; i < count; i++) {
+            const char *name = rd_kafka_topic_result_name(results[i]);
+            rd_kafka_resp_err_t error = rd_kafka_topic_result_error(results[i]);
+            if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+                const char *text = rd_kafka_topic_result_error_string(results[i]);
+                status = tool_fail("%s: %s", name, text != NULL ? text : rd_kafka_err2str(error));
+            } else if (options->json) {
+                tool_print_json(json_pack("{ss ss}", "topic", name, "result", done));
+            } else {
+                printf("%s %s\n", done, name);
+            }
+        }
+    }
+    rd_kafka_event_destroy(event);
+    return status;
+}
+
+/* "key=value,key=value"; false after a message. */
+static bool set_configs(rd_kafka_NewTopic_t *topic, const char *text)
+{
+    char *copy = strdup(text);
+    bool good = true;
+    char *rest = copy;
+    for (char *pair = strtok_r(copy, ",", &rest); pair != NULL && good;
+         pair = strtok_r(NULL, ",", &rest)) {
+        char *equals = strchr(pair, '=');
+        if (equals == NULL) {
+            tool_usage("--config: '%s' is not KEY=VALUE", pair);
+            good = false;
+        } else {
+            *equals = 0;
+            rd_kafka_NewTopic_set_config(topic, pair, equals + 1);
+        }
+    }
+    free(copy);
+    return good;
+}
+
+int command_topic_create(const struct tool_options *options)
+{
+    if (!tool_check_options(options, "--partitions --replication-factor --config", "", 1)) {
+        return TOOL_USAGE;
+    }
+    const char *name = tool_positional(options, 0, "");
+    const char *partitions_text = tool_take_option(options, "--partitions");
+    const char *factor_text = tool_take_option(options, "--replication-factor");
+    const char *config = tool_take_option(options, "--config");
+    int64_t partitions = -1;
+    int64_t factor = -1;
+    if (name == NULL) {
+        return tool_usage("topic create needs a name");
+    }
+    if ((partitions_text != NULL &&
+         !tool_parse_number("--partitions", partitions_text, 1, 100000, &partitions)) ||
+        (factor_text != NULL &&
+         !tool_parse_number("--replication-factor", factor_text, 1, 15, &factor))) {
+        return TOOL_USAGE;
+    }
+    char error[512];
+    rd_kafka_NewTopic_t *topic =
+        rd_kafka_NewTopic_new(name, (int)partitions, (int)factor, error, sizeof error);
+    if (topic == NULL) {
+        return tool_fail("%s", error);
+    }
+    if (config != NULL && !set_configs(topic, config)) {
+        rd_kafka_NewTopic_destroy(topic);
+        return TOOL_USAGE;
+    }
+    rd_kafka_t *client = tool_client(options, RD_KAFKA_PRODUCER, NULL, NULL);
+    int status = TOOL_FAILED;
+    if (client != NULL) {
+        rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+        rd_kafka_AdminOptions_t *admin =
+            admin_options(client, RD_KAFKA_ADMIN_OP_CREATETOPICS, options);
+        rd_kafka_CreateTopics(client, &topic, 1, admin, queue);
+        status = finish_topic_operation(queue, options, true, "created");
+        rd_kafka_AdminOptions_destroy(admin);
+        rd_kafka_queue_destroy(queue);
+        rd_kafka_destroy(client);
+    }
+    rd_kafka_NewTopic_destroy(topic);
+    return status;
+}
+
+int command_topic_delete(const struct tool_options *options)
+{
+    if (!tool_check_options(options, "", "", 1)) {
+        return TOOL_USAGE;
+    }
+    const char *name = tool_positional(options, 0, "");
+    if (name == NULL) {
+        return tool_usage("topic delete needs a name");
+    }
+    rd_kafka_t *client = tool_client(options, RD_KAFKA_PRODUCER, NULL, NULL);
+    if (client == NULL) {
+        return TOOL_FAILED;
+    }
+    rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(name);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+    rd_kafka_AdminOptions_t *admin = admin_options(client, RD_KAFKA_ADMIN_OP_DELETETOPICS, options);
+    rd_kafka_DeleteTopics(client, &topic, 1, admin, queue);
+    int status = finish_topic_operation(queue, options, false, "deleted");
+    rd_kafka_AdminOptions_destroy(admin);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_DeleteTopic_destroy(topic);
+    rd_kafka_destroy(client);
+    return status;
+}
+
+static int print_topic_list(const struct tool_options *options, const rd_kafka_metadata_t *metadata)
+{
+    if (options->json) {
+        json_t *topics = json_array();
+        for (int i = 0; i < metadata->topic_cnt; i++) {
+            json_array_append_new(topics,
+                                  json_pack("{ss si}", "name", metadata->topics[i].topic,
+                                            "partitions", metadata->topics[i].partition_cnt));
+        }
+        tool_print_json(json_pack("{so}", "topics", topics));
+        return TOOL_DONE;
+    }
+    for (int i = 0; i < metadata->topic_cnt; i++) {
+        printf("%s  (%d partition%s)\n", metadata->topics[i].topic,
+               metadata->topics[i].partition_cnt,
+               metadata->topics[i].partition_cnt == 1 ? "" : "s");
+    }
+    return TOOL_DONE;
+}
+
+int command_topic_list(const struct tool_options *options)
+{
+    if (!tool_check_options(options, "", "", 0)) {
+        return TOOL_USAGE;
+    }
+    rd_kafka_t *client = tool_client(options, RD_KAFKA_PRODUCER, NULL, NULL);
+    if (client == NULL) {
+        return TOOL_FAILED;
+    }
+    const rd_kafka_metadata_t *metadata;
+    rd_kafka_resp_err_t error = rd_kafka_metadata(client, 1, NULL, &metadata, options->timeout_ms);
+    int status;
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        status = print_topic_list(options, metadata);
+        rd_kafka_metadata_destroy(metadata);
+    } else {
+        status = tool_fail("no metadata from %s: %s", options->brokers, rd_kafka_err2str(error));
+    }
+    rd_kafka_destroy(client);
+    return status;
+}
+
+static json_t *broker_ids(const int32_t *ids, int count)
+{
+    json_t *array = json_array();
+    for (int i = 0; i < count; i++) {
+        json_array_append_new(array, json_integer(ids[i]));
+    }
+    return array;
+}
+
+/* One partition with its first and next offset (null when its leader does not answer). */
+static json_t *describe_partition(rd_kafka_t *client, const struct tool_options *options,
+                                  const char *topic, const rd_kafka_metadata_partition_t *partition)
+{
+    int64_t start = -1;
+    int64_t end = -1;
+    json_t *row =
+        json_pack("{si si so so}", "partition", partition->id, "leader", partition->leader,
+                  "replicas", broker_ids(partition->replicas, partition->replica_cnt), "in_sync",
+                  broker_ids(partition->isrs, partition->isr_cnt));
+    if (partition->leader >= 0 &&
+        rd_kafka_query_watermark_offsets(client, topic, partition->id, &start, &end,
+                                         options->timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        json_object_set_new(row, "start_offset", json_integer(start));
+        json_object_set_new(row, "end_offset", json_integer(end));
+    } else {
+        json_object_set_new(row, "start_offset", json_null());
+        json_object_set_new(row, "end_offset", json_null());
+    }
+    return row;
+}
+
+static void print_ids(const json_t *ids)
+{
+    size_t position;
+    json_t *id;
+    json_array_foreach(ids, position, id)
+    {
+        printf("%s%lld", position == 0 ? "" : ",", (long long)json_integer_value(id));
+    }
+}
+
+static void print_partition(const json_t *row)
+{
+    printf("  partition %lld  leader %lld  replicas ",
+           (long long)json_integer_value(json_object_get(row, "partition")),
+           (long long)json_integer_value(json_object_get(row, "leader")));
+    print_ids(json_object_get(row, "replicas"));
+    printf("  in sync ");
+    print_ids(json_object_get(row, "in_sync"));
+    if (json_is_null(json_object_get(row, "end_offset"))) {
+        printf("  offsets unknown\n");
+    } else {
+        printf("  offsets %lld..%lld\n",
+               (long long)json_integer_value(json_object_get(row, "start_offset")),
+               (long long)json_integer_value(json_object_get(row, "end_offset")));
+    }
+}
+
+static int describe_topic(rd_kafka_t *client, const struct tool_options *options,
+                          const rd_kafka_metadata_topic_t *topic)
+{
+    if (topic->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return tool_fail("%s: %s", topic->topic, rd_kafka_err2str(topic->err));
+    }
+    json_t *partitions = json_array();
+    for (int i = 0; i < topic->partition_cnt; i++) {
+        json_array_append_new(
+            partitions, describe_partition(client, options, topic->topic, &topic->partitions[i]));
+    }
+    if (options->json) {
+        tool_print_json(json_pack("{ss so}", "topic", topic->topic, "partitions", partitions));
+        return TOOL_DONE;
+    }
+    printf("%s: %d partition%s\n", topic->topic, topic->partition_cnt,
+           topic->partition_cnt == 1 ? "" : "s");
+    size_t position;
+    json_t *row;
+    json_array_foreach(partitions, position, row)
+    {
+        print_partition(row);
+    }
+    json_decref(partitions);
+    return TOOL_DONE;
+}
+
+int command_topic_describe(const struct tool_options *options)
+{
+    if (!tool_check_options(options, "", "", 1)) {
+        return TOOL_USAGE;
+    }
+    const char *name = tool_positional(options, 0, "");
+    if (name == NULL) {
+        return tool_usage("topic describe needs a name");
+    }
+    static const char *const set[] = {"allow.auto.create.topics", "false", NULL};
+    rd_kafka_t *client = tool_client(options, RD_KAFKA_CONSUMER, set, NULL);
+    if (client == NULL) {
+        return TOOL_FAILED;
+    }
+    int status = TOOL_FAILED;
+    const rd_kafka_metadata_t *metadata;
+    rd_kafka_resp_err_t error = rd_kafka_metadata(client, 1, NULL, &metadata, options->timeout_ms);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        tool_fail("no metadata from %s: %s", options->brokers, rd_kafka_err2str(error));
+    } else {
+        const rd_kafka_metadata_topic_t *topic = NULL;
+        for (int i = 0; i < metadata->topic_cnt; i++) {
+            topic = strcmp(metadata->topics[i].topic, name) == 0 ? &metadata->topics[i] : topic;
+        }
+        status = topic == NULL ? tool_fail("%s: there is no such topic", name)
+                               : describe_topic(client, options, topic);
+        rd_kafka_metadata_destroy(metadata);
+    }
+    rd_kafka_destroy(client);
+    return status;
+}
