@@ -1,0 +1,324 @@
+"""Disks that fail, fill up, get slow, lose power or rot, under real brokers and acknowledged load.
+
+The faults are made by fault_disk.c, preloaded into the brokers.  After each of them every acknowledged
+message is there, in order, once.
+"""
+import os
+import random
+import re
+import time
+
+import pytest
+
+from cluster import BUILD, wait_for
+from load import Load, check
+
+POWER_CUT_SECONDS = float(os.environ.get("FLOTILLA_POWER_CUT_SECONDS", "30"))
+STATUS_ABANDONED = 1
+
+
+class Disk:
+    """The disk of one broker, from the broker's next start on."""
+
+    def __init__(self, broker):
+        self.broker = broker
+        self.control = broker.directory.parent / f"disk{broker.number}"
+        self.log_path = broker.directory.parent / f"disk{broker.number}.log"
+        os.mkfifo(self.control)
+        broker.environment.update({
+            "LD_PRELOAD": str(BUILD / "tests/integration/fault_disk.so"),
+            "FAULT_DISK_DIRECTORY": str(broker.directory.resolve()),
+            "FAULT_DISK_CONTROL": str(self.control),
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"})
+
+    def order(self, command):
+        with open(os.open(self.control, os.O_WRONLY | os.O_NONBLOCK), "w") as control:
+            control.write(command + "\n")
+
+    def obey(self, command):
+        """The order is in force on return."""
+        before = self.log().count("obeyed ")
+        self.order(command)
+        wait_for(lambda: self.log().count("obeyed ") > before, f"the disk obeys: {command}")
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+
+@pytest.fixture
+def make_faulty_cluster(make_cluster):
+    def make(**options):
+        cluster = make_cluster(**options)
+        cluster.disks = {number: Disk(broker) for number, broker in cluster.brokers.items()}
+        return cluster.start()
+    return make
+
+
+def group_directory(broker, topic, partition=0):
+    group = broker.cluster.groups(topic)[partition][broker.number]["group"]
+    return broker.directory / "groups" / str(group)
+
+
+def other_than(cluster, broker):
+    return next(b for b in cluster.brokers.values() if b is not broker)
+
+
+VICTIMS = {
+    "leader": lambda cluster: cluster.leader_of("load"),
+    "follower": lambda cluster: other_than(cluster, cluster.leader_of("load")),
+}
+
+FAULTS = {
+    "sync-fails-once": ("fail sync EIO 1 {group}", "Input/output error"),
+    "write-fails": ("fail write EIO 1 {group}", "Input/output error"),
+    "disk-full": ("fail write ENOSPC -1 groups", "No space left on device"),
+    "no-descriptors": ("fail open EMFILE 1 .log", "Too many open files"),
+}
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_broker_whose_disk_fails_gives_up(make_faulty_cluster, fault, victim):
+    cluster = make_faulty_cluster()
+    cluster.create_topic("load", config="segment.bytes=40000")
+    load = Load(cluster, "load")
+    try:
+        load.wait_for_progress()
+        broker = VICTIMS[victim](cluster)
+        command, reason = FAULTS[fault]
+        directory = group_directory(broker, "load")
+        cluster.disks[broker.number].obey(command.format(group=directory))
+        assert broker.ended() == STATUS_ABANDONED
+        assert f"the broker gives up: the disk under {broker.directory} failed: {reason}" in broker.log()
+        assert re.search(rf'level=error [^\n]*msg="\w+ing {directory}/[0-9a-z.]+ failed: {reason}"', broker.log())
+        load.wait_for_progress()
+        broker.start()
+        cluster.wait_until_ready()
+        load.wait_for_progress()
+        wait_for(lambda: broker.number in cluster.groups("load")[0], "the replica is back")
+    finally:
+        load.stop()
+    check(cluster, load)
+    wait_for(lambda: cluster.replicas_agree("load"), "replicas agree")
+
+
+def test_a_failed_sync_is_not_tried_again(make_faulty_cluster):
+    """The only replica: what it acknowledged after the failure would be gone."""
+    cluster = make_faulty_cluster(size=1, tls=False)
+    broker = cluster.brokers[1]
+    cluster.create_topic("load")
+    load = Load(cluster, "load")
+    try:
+        for _ in range(3):
+            load.wait_for_progress()
+            cluster.disks[1].obey("fail sync EIO 1 .log")
+            assert broker.ended() == STATUS_ABANDONED
+            broker.start()
+            cluster.wait_until_ready()
+        load.wait_for_progress()
+    finally:
+        load.stop()
+    check(cluster, load)
+
+
+def test_a_slow_disk_costs_neither_messages_nor_leadership(make_faulty_cluster):
+    cluster = make_faulty_cluster()
+    cluster.create_topic("load")
+    load = Load(cluster, "load")
+    try:
+        load.wait_for_progress()
+        leader = cluster.leader_of("load")
+        term = cluster.groups("load")[0][leader.number]["term"]
+        cluster.disks[leader.number].obey("delay sync 1500")
+        for _ in range(2):
+            load.wait_for_progress(1)
+        assert cluster.leader_of("load") is leader
+        assert cluster.groups("load")[0][leader.number]["term"] == term
+        cluster.disks[leader.number].obey("delay sync 0")
+        cluster.disks[other_than(cluster, leader).number].obey("delay sync 1500")
+        load.wait_for_progress(1000)
+    finally:
+        for disk in cluster.disks.values():
+            disk.obey("delay sync 0")
+        load.stop()
+    check(cluster, load)
+
+
+def test_power_cuts_of_all_brokers(make_faulty_cluster):
+    """Also the topics whose creation was acknowledged are there."""
+    cluster = make_faulty_cluster()
+    cluster.create_topic("load", config="segment.bytes=40000")
+    load = Load(cluster, "load")
+    topics = []
+    chance = random.Random(7)
+    unsynced_files = 0
+    rounds = 0
+    until = time.monotonic() + POWER_CUT_SECONDS
+    try:
+        while time.monotonic() < until or rounds < 3:
+            load.wait_for_progress(100 + chance.randrange(300))
+            topics.append(f"topic{rounds}")
+            cluster.create_topic(topics[-1])
+            seed = chance.randrange(1, 1 << 60) if rounds % 2 else 0
+            for disk in cluster.disks.values():
+                disk.order(f"cut {seed + disk.broker.number if seed else 0}")
+            for broker in cluster.brokers.values():
+                assert broker.ended() == -9, cluster.disks[broker.number].log()[-1000:]
+            for broker in cluster.brokers.values():
+                broker.start()
+            cluster.wait_until_ready()
+            rounds += 1
+        load.wait_for_progress()
+    finally:
+        load.stop()
+    check(cluster, load)
+    wait_for(lambda: cluster.replicas_agree("load"), "replicas agree")
+    listed = cluster.tool("topic", "list").stdout
+    assert not [topic for topic in topics if topic not in listed]
+    for disk in cluster.disks.values():
+        cuts = [line for line in disk.log().splitlines() if line.startswith("cut ")]
+        assert len(cuts) == rounds
+        unsynced_files += sum(int(line.split()[2]) for line in cuts)
+    assert unsynced_files > 0, "the cuts took something"
+    for broker in cluster.brokers.values():
+        assert broker.metric("flotilla_raft_groups", 'role="failed"') == 0
+    print(f"{rounds} power cuts of three brokers, {unsynced_files} files were not synced, "
+          f"{load.count()} messages acknowledged, none lost")
+
+
+# ---- Rot: what is changed while a broker is down ----
+
+def follower_that_is_down(cluster, topic, end, config=None):
+    """A thousand messages, then one follower down: the load, the broker, and its group's directory."""
+    cluster.create_topic(topic, config=config)
+    cluster.create_topic("sound")
+    load = Load(cluster, topic)
+    load.wait_for_progress(1000)
+    load.stop()
+    wait_for(lambda: cluster.replicas_agree(topic), "replicas agree")
+    broker = other_than(cluster, cluster.leader_of(topic))
+    directory = group_directory(broker, topic)
+    end(broker)
+    return load, broker, directory
+
+
+def stop(broker):
+    assert broker.stop() == 0
+
+
+def kill(broker):
+    broker.kill()
+
+
+def segments(directory):
+    found = sorted(directory.glob("*.log"))
+    assert found
+    return found
+
+
+def content(directory):
+    return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
+
+
+def flip_a_byte(path, position):
+    with open(path, "r+b") as file:
+        file.seek(position)
+        byte = file.read(1)[0]
+        file.seek(position)
+        file.write(bytes([byte ^ 0x40]))
+
+
+def damage_closed(directory):
+    """A closed segment is believed by its index; without one it is read."""
+    path = segments(directory)[0]
+    assert len(segments(directory)) > 1
+    path.with_suffix(".index").unlink()
+    flip_a_byte(path, path.stat().st_size // 2)
+    return path
+
+
+def damage_active(directory):
+    """Found when it is read, as what is applied after a start."""
+    (directory / "snapshot").unlink()
+    path = segments(directory)[-1]
+    flip_a_byte(path, path.stat().st_size // 2)
+    return path
+
+
+def lose_synced_bytes(directory):
+    """A stop that ended well has said where the log ends."""
+    path = segments(directory)[-1]
+    os.truncate(path, path.stat().st_size - 7)
+    return path
+
+
+@pytest.mark.parametrize("damage, config", [(damage_closed, "segment.bytes=20000"), (damage_active, None),
+                                            (lose_synced_bytes, None)])
+def test_a_damaged_replica_is_refused_and_the_others_serve(make_cluster, damage, config):
+    cluster = make_cluster().start()
+    load, broker, directory = follower_that_is_down(cluster, "load", stop, config)
+    path = damage(directory)
+    before = content(directory)
+    broker.start()
+    cluster.wait_until_ready()
+    wait_for(lambda: broker.metric("flotilla_raft_groups", 'role="failed"') == 1, "one failed group")
+    assert str(path) in broker.log()
+    assert cluster.groups("load")[0][broker.number]["role"] == "failed"
+    for topic in "sound", "load":
+        wait_for(lambda: cluster.leader_of(topic), f"{topic} has a leader")
+    more = Load(cluster, "sound")
+    more.wait_for_progress()
+    more.stop()
+    check(cluster, more)
+    check(cluster, load)
+    assert content(directory) == before, "nothing is changed or deleted"
+
+
+def test_a_torn_tail_is_cut_and_filled_again(make_cluster):
+    cluster = make_cluster().start()
+    load, broker, directory = follower_that_is_down(cluster, "load", kill)
+    path = segments(directory)[-1]
+    size = path.stat().st_size
+    os.truncate(path, size - 7)
+    broker.start()
+    cluster.wait_until_ready()
+    wait_for(lambda: broker.number in cluster.groups("load").get(0, {}), "the replica is back")
+    wait_for(lambda: cluster.replicas_agree("load"), "replicas agree")
+    assert path.stat().st_size == size
+    assert broker.metric("flotilla_raft_groups", 'role="failed"') == 0
+    check(cluster, load)
+
+
+def test_a_damaged_index_is_made_anew(make_cluster):
+    cluster = make_cluster().start()
+    load, broker, directory = follower_that_is_down(cluster, "load", stop, "segment.bytes=10000")
+    indexes = sorted(directory.glob("*.index"))
+    assert len(indexes) > 2
+    flip_a_byte(indexes[0], indexes[0].stat().st_size // 2)
+    os.truncate(indexes[1], 3)
+    indexes[2].unlink()
+    broker.start()
+    cluster.wait_until_ready()
+    wait_for(lambda: broker.number in cluster.groups("load").get(0, {}), "the replica is back")
+    wait_for(lambda: cluster.replicas_agree("load"), "replicas agree")
+    assert broker.metric("flotilla_raft_groups", 'role="failed"') == 0
+    check(cluster, load)
+
+
+def test_a_group_of_another_cluster_is_refused(make_cluster):
+    ours = make_cluster(size=1, tls=False)
+    theirs = make_cluster(size=1, tls=False)
+    theirs.name = "other"
+    broker, other = ours.start().brokers[1], theirs.start().brokers[1]
+    ours.create_topic("load")
+    theirs.create_topic("load")
+    mine, foreign = group_directory(broker, "load"), group_directory(other, "load")
+    assert broker.stop() == 0 and other.stop() == 0
+    mine.rename(broker.directory / "away")
+    foreign.rename(mine)
+    before = content(mine)
+    broker.start()
+    ours.wait_until_ready()
+    wait_for(lambda: broker.metric("flotilla_raft_groups", 'role="failed"') == 1, "one failed group")
+    assert "belongs to another cluster or broker" in broker.log()
+    assert content(mine) == before
