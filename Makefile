@@ -1,0 +1,56 @@
+# Flotilla: short names for what tools/ and Meson do.  Each target does its own set-up.
+#   make          build/flotillad and build/flotilla
+#   make run      a three-broker cluster in the foreground, data in ./run
+#   make test     every test;  make test SUITES="unit sim"  some of them
+BUILD ?= build
+SUITES ?= all
+SECONDS_EACH ?= 10
+SEED ?= 1
+
+.PHONY: all build run test bench sim fuzz asan ubsan tsan format format-check setup clean
+
+all: build
+
+setup:
+	@tools/setup
+
+$(BUILD)/build.ninja:
+	meson setup $(BUILD)
+
+build: setup $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+run: build
+	tools/run_cluster --build $(BUILD)
+
+test: build
+	tools/run_tests --build $(BUILD) --suites $(SUITES)
+
+bench: build
+	tools/run_bench --build $(BUILD)
+
+sim: build
+	$(BUILD)/tests/sim/raft/raft_sim --seed $(SEED) --seeds 1000
+
+fuzz:
+	@tools/setup
+	tools/run_fuzz --seconds $(SECONDS_EACH)
+
+# The whole suite under a sanitizer, each in a build directory of its own.
+asan: setup
+	tools/run_tests --build build-asan --sanitize address,undefined --suites $(SUITES)
+
+ubsan: setup
+	tools/run_tests --build build-ubsan --sanitize undefined --suites $(SUITES)
+
+tsan: setup
+	tools/run_tests --build build-tsan --sanitize thread --suites $(SUITES)
+
+format: setup
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+format-check: setup
+	git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
+
+clean:
+	rm -rf $(BUILD) build-asan build-ubsan build-tsan build-fuzz
