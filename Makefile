@@ -7,7 +7,7 @@ SUITES ?= all
 SECONDS_EACH ?= 10
 SEED ?= 1
 
-.PHONY: all build run test bench sim fuzz asan ubsan tsan format format-check setup clean
+.PHONY: all build run test bench sim fuzz cover asan ubsan tsan format format-check setup clean
 
 all: build
 
@@ -36,6 +36,10 @@ fuzz:
 	@tools/setup
 	tools/run_fuzz --seconds $(SECONDS_EACH)
 
+# Which branches the tests take; fails below tools/coverage_goals.
+cover: setup
+	tools/run_cover
+
 # The whole suite under a sanitizer, each in a build directory of its own.
 asan: setup
 	tools/run_tests --build build-asan --sanitize address,undefined --suites $(SUITES)
@@ -53,4 +57,4 @@ format-check: setup
 	git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
 
 clean:
-	rm -rf $(BUILD) build-asan build-ubsan build-tsan build-fuzz
+	rm -rf $(BUILD) build-asan build-ubsan build-tsan build-fuzz build-cover
