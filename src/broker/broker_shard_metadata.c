@@ -87,6 +87,7 @@ static void follow_change(struct broker_shard *state, const struct cluster_chang
         break;
     case CLUSTER_CHANGE_NONE:
     case CLUSTER_CHANGE_PRODUCER_IDS:
+    case CLUSTER_CHANGE_REASSIGNMENT: /* the reconciler follows it */
         break;
     }
 }

@@ -50,10 +50,27 @@ struct cluster_broker {
     char rack[CLUSTER_HOST_BYTES_MAX + 1]; /* "": none */
 };
 
+/* How a replica stands in a reassignment: was it one before, and is it to be one after? */
+enum cluster_replica_standing {
+    CLUSTER_REPLICA_SETTLED,   /* before and after */
+    CLUSTER_REPLICA_ADDING,    /* only after */
+    CLUSTER_REPLICA_REMOVING,  /* only before */
+    CLUSTER_REPLICA_WITHDRAWN, /* neither: an earlier target wanted it, and it may have begun */
+};
+
+/* While a reassignment is under way the replicas are all those that may still hold the log: the
+ * wanted ones in their new order, then the others.
+ *
+ * An incarnation is one life of a replica's data on a broker: 0 of a founding replica, else the
+ * epoch of the reassignment that added it.  Once it has left the list it never comes back, so "its
+ * incarnation is not above the epoch known here, and not listed" proves that the data may go. */
 struct cluster_partition {
     uint64_t group_id;
+    uint32_t epoch; /* how many reassignments were begun */
     uint32_t replica_count;
-    uint32_t replicas[CLUSTER_REPLICAS_MAX]; /* broker ids; the first is the preferred leader */
+    uint32_t replicas[CLUSTER_REPLICAS_MAX];     /* broker ids; the first is the preferred leader */
+    uint32_t incarnations[CLUSTER_REPLICAS_MAX]; /* of replicas; Invariant: <= epoch */
+    uint8_t standings[CLUSTER_REPLICAS_MAX];     /* of replicas: enum cluster_replica_standing */
 };
 
 struct cluster_topic {
@@ -80,6 +97,7 @@ enum cluster_change_kind {
     CLUSTER_CHANGE_PARTITIONS_ADDED,
     CLUSTER_CHANGE_TOPIC_CONFIG,
     CLUSTER_CHANGE_PRODUCER_IDS,
+    CLUSTER_CHANGE_REASSIGNMENT, /* begun, altered, cancelled or complete */
 };
 
 struct cluster_change {
@@ -87,10 +105,11 @@ struct cluster_change {
     enum wire_error error; /* a record whose premise was gone when it was applied (two creations of
                             * one name in flight): nothing changed, and its proposer is told this */
     uint32_t broker_id;    /* BROKER */
-    struct uuid topic_id;  /* TOPIC_*, PARTITIONS_ADDED */
+    struct uuid topic_id;  /* TOPIC_*, PARTITIONS_ADDED, REASSIGNMENT */
     const struct cluster_topic *topic; /* created, extended or configured; for DELETED the topic as
                                         * it was; borrowed until the next apply */
     uint32_t first_new_partition;      /* PARTITIONS_ADDED; 0 of a topic just created */
+    uint32_t partition;                /* REASSIGNMENT */
     int64_t
         producer_id_first; /* PRODUCER_IDS: the block [first, first + count) is the proposer's */
     int32_t producer_id_count;
@@ -125,6 +144,16 @@ size_t cluster_topic_count(const struct cluster_metadata *metadata);
 bool cluster_group_find(const struct cluster_metadata *metadata, uint64_t group_id,
                         const struct cluster_topic **topic, uint32_t *partition);
 uint64_t cluster_next_group_id(const struct cluster_metadata *metadata);
+
+/* Where a broker stands among the replicas; false when it is none. */
+bool cluster_partition_find_replica(const struct cluster_partition *partition, uint32_t broker_id,
+                                    uint32_t *position);
+/* A reassignment is under way: some replica is not SETTLED. */
+bool cluster_partition_is_moving(const struct cluster_partition *partition);
+/* The replica is to stay: SETTLED or ADDING. */
+bool cluster_partition_wants(const struct cluster_partition *partition, uint32_t position);
+/* How many replicas the partition has when nothing is under way: its replication factor. */
+uint32_t cluster_partition_replication_factor(const struct cluster_partition *partition);
 
 /* "[a-zA-Z0-9._-]{1,249}, neither . nor ..": NULL when good, else what is wrong. */
 const char *cluster_topic_name_error(const char *name, size_t length);
@@ -173,6 +202,26 @@ void cluster_plan_create_partitions(const struct cluster_metadata *metadata, con
                                     size_t assignment_count, const uint32_t *live_brokers,
                                     size_t live_broker_count, struct wire_writer *record,
                                     struct cluster_problem *problem);
+
+/* Begins a reassignment of a partition's replicas, or gives one that is under way another target
+ * (KIP-455).  replicas: who shall hold it, the preferred leader first; its partition field is not
+ * looked at.  The replicas before are kept until the group's leader has made the wanted ones voters
+ * and removed the others.  A target that differs in its order only is reached at once. */
+void cluster_plan_reassign_partition(const struct cluster_metadata *metadata,
+                                     const struct uuid *topic_id, uint32_t partition,
+                                     const struct cluster_assignment *replicas,
+                                     const uint32_t *live_brokers, size_t live_broker_count,
+                                     struct wire_writer *record, struct cluster_problem *problem);
+/* Gives a reassignment the replicas before it as its target.  NO_REASSIGNMENT_IN_PROGRESS when none
+ * is under way, or it has been cancelled. */
+void cluster_plan_cancel_reassignment(const struct cluster_metadata *metadata,
+                                      const struct uuid *topic_id, uint32_t partition,
+                                      struct wire_writer *record, struct cluster_problem *problem);
+/* The group's leader has seen a membership committed that is what the epoch wants: the other
+ * replicas leave the list. */
+void cluster_plan_complete_reassignment(const struct cluster_metadata *metadata, uint64_t group_id,
+                                        uint32_t epoch, struct wire_writer *record,
+                                        struct cluster_problem *problem);
 
 /* What a config is to become. */
 enum cluster_config_operation {
