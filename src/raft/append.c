@@ -19,8 +19,6 @@
 void raft_truncate(struct raft *raft, uint64_t from_index)
 {
     ensure(from_index > raft->commit_index);
-    if (from_index > raft->last_index)
-        return;
     raft_terms_truncate(raft, from_index);
     raft_writes_cap(raft, from_index - 1);
     raft->verified_index = raft_min(raft->verified_index, from_index - 1);

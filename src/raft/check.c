@@ -62,6 +62,7 @@ static void check_slot(const struct raft *raft, const struct raft_slot *slot)
     bool has_question = slot->next <= raft->last_index || raft->is_noop_due;
     ensure(slot->state != RAFT_PROBE || has_question || slot->match == raft->last_index);
     ensure(slot->state == RAFT_REPLICATE || slot->inflight_count == 0);
+    ensure(slot->state != RAFT_REPLICATE || !slot->is_disconnected);
     ensure(slot->inflight_count <= raft->options.inflight_messages_max);
     ensure(slot->barrier <= raft->round);
     uint64_t bytes = 0;
@@ -73,8 +74,8 @@ static void check_slot(const struct raft *raft, const struct raft_slot *slot)
 static void check_leader(const struct raft *raft)
 {
     const struct raft_membership *membership = &raft->membership;
-    bool is_member = raft_membership_has_voter(membership, raft->options.node_id) ||
-                     raft_membership_has_learner(membership, raft->options.node_id);
+    bool is_member = raft_membership_has_voter(membership, raft->options.node_id);
+    ensure(!raft_membership_has_learner(membership, raft->options.node_id));
     uint32_t others = membership->voter_count + membership->learner_count - (is_member ? 1 : 0);
     ensure(raft->slot_count == others); /* I4 */
     ensure(raft_hard_state_is_saved(raft));

@@ -55,8 +55,9 @@ static void push_ack(struct raft *raft)
 
 static void push_heartbeat_reply(struct raft *raft)
 {
-    if (!raft->is_heartbeat_reply_due || raft->leader == 0 || raft->role == RAFT_LEADER)
+    if (!raft->is_heartbeat_reply_due || raft->leader == 0)
         return;
+    ensure(raft->role != RAFT_LEADER); /* a new term has dropped what was due */
     struct raft_message *reply = raft_push(raft, RAFT_MESSAGE_HEARTBEAT_REPLY, raft->leader);
     reply->index = raft_min(raft->verified_index, raft->saved_index);
     reply->hint_index = raft->verified_index;
@@ -115,7 +116,7 @@ static void collect_send(struct raft *raft, struct raft_slot *slot, struct raft_
 static void push_commit(struct raft *raft, struct raft_slot *slot)
 {
     bool has_everything = slot->state == RAFT_REPLICATE && slot->match == raft->last_index;
-    if (!has_everything || slot->commit_sent >= raft->commit_index || slot->is_disconnected)
+    if (!has_everything || slot->commit_sent >= raft->commit_index)
         return;
     struct raft_message *message = raft_push(raft, RAFT_MESSAGE_HEARTBEAT, slot->node_id);
     message->index = slot->match;
@@ -126,7 +127,8 @@ static void push_commit(struct raft *raft, struct raft_slot *slot)
 
 static void collect_slots(struct raft *raft, struct raft_effects *effects)
 {
-    if (raft->role != RAFT_LEADER || raft->is_noop_due)
+    require(!raft->is_noop_due); /* see raft_take_noop() */
+    if (raft->role != RAFT_LEADER)
         return;
     if (raft->send_capacity < raft->slot_count) {
         raft->send_capacity = raft->slot_count;
@@ -137,9 +139,7 @@ static void collect_slots(struct raft *raft, struct raft_effects *effects)
     for (uint32_t i = 0; i < raft->slot_count; ++i) {
         struct raft_slot *slot = &raft->slots[i];
         if (raft_slot_wants_snapshot(raft, slot)) {
-            if (slot->state != RAFT_SNAPSHOT)
-                raft_slot_enter(slot, RAFT_SNAPSHOT, slot->next);
-            slot->is_snapshot_reported = true;
+            raft_slot_enter(slot, RAFT_SNAPSHOT, slot->next);
             raft->snapshots[effects->snapshot_count++] = slot->node_id;
         } else if (raft_slot_wants_send(raft, slot)) {
             collect_send(raft, slot, &raft->sends[effects->send_count++]);

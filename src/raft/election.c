@@ -302,9 +302,10 @@ void raft_receive_vote_reply(struct raft *raft, const struct raft_message *messa
             return;
         if (message->granted && message->term != raft->term + 1)
             return; /* granted to an earlier attempt */
-    } else if (raft->role != RAFT_CANDIDATE || message->term != raft->term) {
+    } else if (raft->role != RAFT_CANDIDATE) {
         return;
     }
+    ensure(message->kind == RAFT_MESSAGE_PRE_VOTE_REPLY || message->term == raft->term);
     if (!message->granted)
         hasten_deadline(raft);
     count_vote(raft, message->from, message->granted);
@@ -312,7 +313,8 @@ void raft_receive_vote_reply(struct raft *raft, const struct raft_message *messa
 
 void raft_receive_timeout_now(struct raft *raft, const struct raft_message *message)
 {
+    require(message->term == raft->term);
     bool is_following = raft->role == RAFT_FOLLOWER && raft->leader == message->from;
-    if (is_following && message->term == raft->term && raft_can_campaign(raft))
+    if (is_following && raft_can_campaign(raft))
         raft_campaign(raft, true);
 }

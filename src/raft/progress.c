@@ -139,8 +139,8 @@ void raft_slots_refresh(struct raft *raft, uint64_t next_index)
             slot_discard(raft, &raft->slots[i]);
     }
     raft->slot_count = kept;
-    bool is_member = raft_membership_has_voter(membership, raft->options.node_id) ||
-                     raft_membership_has_learner(membership, raft->options.node_id);
+    /* A leader is a voter, or removed: nobody is demoted to a learner. */
+    bool is_member = raft_membership_has_voter(membership, raft->options.node_id);
     uint32_t others = membership->voter_count + membership->learner_count - (is_member ? 1 : 0);
     if (others > raft->slot_capacity) {
         raft->slot_capacity = others;
@@ -170,7 +170,6 @@ void raft_slot_enter(struct raft_slot *slot, enum raft_progress_state state, uin
     slot->state = (uint8_t)state;
     slot->next = next_index;
     slot->is_paused = false;
-    slot->is_snapshot_reported = false;
     slot->probe_last = 0;
 }
 
@@ -229,20 +228,18 @@ void raft_slot_refused(struct raft *raft, struct raft_slot *slot,
 
 bool raft_slot_wants_snapshot(const struct raft *raft, const struct raft_slot *slot)
 {
-    if (slot->is_disconnected || slot->is_paused)
-        return false;
-    if (slot->state == RAFT_SNAPSHOT)
-        return !slot->is_snapshot_reported;
-    return slot->next < raft->first_index;
+    return !slot->is_disconnected && !slot->is_paused && slot->state != RAFT_SNAPSHOT &&
+           slot->next < raft->first_index;
 }
 
 bool raft_slot_wants_send(const struct raft *raft, const struct raft_slot *slot)
 {
     if (slot->is_disconnected || slot->is_paused || slot->is_stalled || slot->is_send_owed)
         return false;
-    if (slot->state == RAFT_SNAPSHOT || slot->next < raft->first_index ||
-        slot->next > raft->last_index || raft_slot_is_owed(raft, slot->node_id))
+    if (slot->state == RAFT_SNAPSHOT || slot->next > raft->last_index ||
+        raft_slot_is_owed(raft, slot->node_id))
         return false;
+    ensure(slot->next >= raft->first_index); /* or it would want a snapshot */
     if (slot->state == RAFT_PROBE)
         return true;
     return slot->inflight_count < raft->options.inflight_messages_max &&

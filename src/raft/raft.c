@@ -58,6 +58,8 @@ static const char *state_complaint(const struct raft_state *state)
     if (state->first_index == 0 || state->last_index + 1 < state->first_index ||
         state->last_index == UINT64_MAX)
         return "first and last index contradict each other";
+    if (state->last_index > 0 && state->term == 0 && state->prefix_term == 0)
+        return "a log without a term";
     if (state->commit > state->last_index || state->commit + 1 < state->first_index)
         return "commit lies outside the log";
     if (!is_membership_plausible(&state->membership) ||
@@ -103,7 +105,8 @@ static void draw_first_deadline(struct raft *raft)
     uint32_t voter_count = raft->membership.voter_count;
     if (!raft_can_campaign(raft))
         return;
-    bool is_new = raft->term == 0 && raft->last_index == 0;
+    bool is_new = raft->term == 0;
+    ensure(!is_new || raft->last_index == 0);
     uint32_t first = raft->membership.voters[raft->options.group_id % voter_count];
     if (voter_count == 1 && first == raft->options.node_id) {
         raft->election_deadline_ticks = raft->now_ticks;
@@ -157,7 +160,7 @@ void raft_restored(struct raft *raft, uint64_t index, uint64_t term, uint64_t le
                    uint32_t leader, const struct raft_membership *membership,
                    uint64_t membership_index, uint64_t now_ticks)
 {
-    require(index >= raft->commit_index && term <= leader_term);
+    require(index > raft->commit_index && term <= leader_term);
     require(raft->role != RAFT_LEADER && raft_membership_is_valid(membership));
     require(membership_index <= index);
     /* What follows a position the log has may have been acknowledged. */
@@ -168,8 +171,7 @@ void raft_restored(struct raft *raft, uint64_t index, uint64_t term, uint64_t le
     raft_terms_reset(raft, index, term);
     raft_writes_cap(raft, index);
     raft->saved_index = index;
-    if (index > raft->commit_index)
-        raft_set_commit(raft, index);
+    raft_set_commit(raft, index);
     raft->membership = *membership;
     raft->membership_index = membership_index;
     raft->membership_previous = *membership;
@@ -186,7 +188,8 @@ void raft_allow_votes(struct raft *raft)
     if (raft->options.may_vote)
         return;
     raft->options.may_vote = true;
-    if (raft->role != RAFT_LEADER && raft->election_deadline_ticks == RAFT_NEVER)
+    ensure(raft->role != RAFT_LEADER);
+    if (raft->election_deadline_ticks == RAFT_NEVER)
         raft_draw_deadline(raft);
     raft_refresh_role(raft);
     raft->is_dirty = true;

@@ -234,9 +234,9 @@ void raft_append_sent(struct raft *raft, uint32_t to, uint64_t last_index, uint6
 void raft_snapshot_sent(struct raft *raft, uint32_t to, uint64_t index, bool success);
 
 /* The host restored this replica from a leader's snapshot, durably: the log now begins behind
- * index. Never for a position that the log has already (raft_term_at(index) gives term): what
- * follows it may have been acknowledged.  So while it installs one the host hands this replica no
- * APPEND. */
+ * index, which lies behind commit. Never for a position that the log has already
+ * (raft_term_at(index) gives term): what follows it may have been acknowledged.  So while it
+ * installs one the host hands this replica no APPEND. */
 void raft_restored(struct raft *raft, uint64_t index, uint64_t term, uint64_t leader_term,
                    uint32_t leader, const struct raft_membership *membership,
                    uint64_t membership_index, uint64_t now_ticks);

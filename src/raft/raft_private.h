@@ -44,13 +44,12 @@ struct raft_inflight {
 /* A leader's knowledge of one other member. */
 struct raft_slot {
     uint32_t node_id;
-    uint8_t state;             /* enum raft_progress_state */
-    bool is_paused;            /* nothing more until it answers (or answers a heartbeat) */
-    bool is_stalled;           /* the host could not send: again at the next heartbeat */
-    bool is_disconnected;      /* its connection broke: nothing until it is back or heard from */
-    bool is_send_owed;         /* a send was handed out, raft_append_sent() is due */
-    bool is_snapshot_reported; /* SNAPSHOT: the effect was handed out */
-    uint32_t inflight_first;   /* ring of unacknowledged sends, allocated with the first one */
+    uint8_t state;           /* enum raft_progress_state */
+    bool is_paused;          /* nothing more until it answers (or answers a heartbeat) */
+    bool is_stalled;         /* the host could not send: again at the next heartbeat */
+    bool is_disconnected;    /* its connection broke: nothing until it is back or heard from */
+    bool is_send_owed;       /* a send was handed out, raft_append_sent() is due */
+    uint32_t inflight_first; /* ring of unacknowledged sends, allocated with the first one */
     uint32_t inflight_count;
     uint32_t inflight_capacity;
     struct raft_inflight *inflight;
@@ -187,7 +186,7 @@ static inline uint64_t raft_max(uint64_t left, uint64_t right)
     return left > right ? left : right;
 }
 
-/* Room for count elements in an array that doubles. */
+/* Room for count elements, at most one more than before, in an array that doubles. */
 void *raft_grow(void *array, uint32_t *capacity, uint32_t count, size_t element_size);
 
 /* ---- terms.c ---- */
@@ -200,7 +199,8 @@ void raft_terms_reset(struct raft *raft, uint64_t index, uint64_t term);
 uint64_t raft_last_term(const struct raft *raft);
 /* The term at an index known to lie in [first - 1, last]. */
 uint64_t raft_term_known(const struct raft *raft, uint64_t index);
-/* Largest index in [first - 1, index_max] whose term is <= term; false when there is none. */
+/* Largest index in [first - 1, index_max] whose term is <= term; false when there is none.
+ * index_max >= first - 1. */
 bool raft_terms_find_last(const struct raft *raft, uint64_t index_max, uint64_t term,
                           uint64_t *index);
 /* Last index of the span that holds index. */
@@ -235,7 +235,7 @@ void raft_receive_timeout_now(struct raft *raft, const struct raft_message *mess
 void raft_receive_append(struct raft *raft, const struct raft_message *message,
                          struct raft_accepted *accepted);
 void raft_receive_heartbeat(struct raft *raft, const struct raft_message *message);
-/* This node's log is cut: from_index > commit. */
+/* This node's log is cut: commit < from_index <= last. */
 void raft_truncate(struct raft *raft, uint64_t from_index);
 /* An entry was added at the end, by a leader or from one. */
 void raft_append_entry(struct raft *raft, const struct raft_entry *entry);

@@ -44,8 +44,7 @@ void raft_stop_leading(struct raft *raft)
 
 bool raft_is_ready_leader(const struct raft *raft)
 {
-    return raft->role == RAFT_LEADER && !raft->is_noop_due &&
-           raft->commit_index >= raft->term_first_index;
+    return raft->role == RAFT_LEADER && raft->commit_index >= raft->term_first_index;
 }
 
 /* ---- Entries ---- */

@@ -21,8 +21,7 @@ void *raft_grow(void *array, uint32_t *capacity, uint32_t count, size_t element_
     if (count <= *capacity)
         return array;
     uint32_t grown = *capacity == 0 ? 4 : *capacity * 2;
-    while (grown < count)
-        grown *= 2;
+    ensure(grown >= count);
     *capacity = grown;
     return memory_reallocate(array, grown * element_size);
 }
@@ -135,6 +134,7 @@ uint64_t raft_term_known(const struct raft *raft, uint64_t index)
 bool raft_terms_find_last(const struct raft *raft, uint64_t index_max, uint64_t term,
                           uint64_t *index)
 {
+    require(index_max + 1 >= raft->first_index);
     for (uint32_t i = raft->span_count; i > 0; --i) {
         const struct raft_term_span *span = &raft->spans[i - 1];
         if (span->term <= term && span->first_index <= index_max) {
@@ -142,7 +142,7 @@ bool raft_terms_find_last(const struct raft *raft, uint64_t index_max, uint64_t 
             return true;
         }
     }
-    if (raft->prefix_term > term || index_max + 1 < raft->first_index)
+    if (raft->prefix_term > term)
         return false;
     *index = raft->first_index - 1;
     return true;

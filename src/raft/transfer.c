@@ -50,5 +50,6 @@ bool raft_transfer_is_ripe(const struct raft *raft)
     if (raft->role != RAFT_LEADER || raft->transfer_target == 0 || raft->is_transfer_asked)
         return false;
     const struct raft_slot *slot = raft_slot_find(raft, raft->transfer_target);
-    return slot != NULL && slot->match == raft->last_index;
+    ensure(slot != NULL); /* no membership changes while a transfer is under way */
+    return slot->match == raft->last_index;
 }

@@ -27,6 +27,7 @@ static void a_message_for_others_is_dropped(void **state)
         {.kind = RAFT_MESSAGE_VOTE, .from = 1, .to = 2, .group_id = 1002, .term = 9},
         {.kind = RAFT_MESSAGE_VOTE, .from = 0, .to = 2, .group_id = 1001, .term = 9},
         {.kind = RAFT_MESSAGE_VOTE, .from = 2, .to = 2, .group_id = 1001, .term = 9},
+        {.kind = RAFT_MESSAGE_KINDS, .from = 1, .to = 2, .group_id = 1001, .term = 3},
     };
     for (size_t i = 0; i < sizeof(strays) / sizeof(strays[0]); ++i) {
         raft_receive(raft, &strays[i], 1, NULL);
@@ -43,6 +44,7 @@ static void malformed_entries_are_dropped(void **state)
     const struct raft_entry bad[][2] = {
         {{.first_index = 12, .last_index = 12, .term = 4}, {0}},
         {{.first_index = 11, .last_index = 10, .term = 4}, {0}},
+        {{.first_index = 11, .last_index = UINT64_MAX, .term = 4}, {0}},
         {{.first_index = 11, .last_index = 11, .term = 2}, {0}},
         {{.first_index = 11, .last_index = 11, .term = 5}, {0}},
         {{.first_index = 11, .last_index = 12, .term = 4, .kind = RAFT_ENTRY_NOOP}, {0}},
@@ -67,6 +69,65 @@ static void malformed_entries_are_dropped(void **state)
         assert_int_equal(raft_last_index(raft), 10);
         raft_check(raft);
     }
+    raft_free(raft);
+}
+
+/* Only a broken or forged leader says so; on this side nothing that was promised is taken back. */
+static void what_is_committed_is_not_contradicted(void **state)
+{
+    (void)state;
+    struct raft *raft = new_follower();
+    fixture_receive(raft,
+                    (struct raft_message){.kind = RAFT_MESSAGE_HEARTBEAT,
+                                          .from = 1,
+                                          .to = 2,
+                                          .term = 4,
+                                          .index = 10,
+                                          .index_term = 3,
+                                          .commit = 10},
+                    1);
+    assert_int_equal(raft_commit_index(raft), 10);
+    const struct raft_entry other = {.first_index = 10, .last_index = 10, .term = 4};
+    struct raft_message message = {.kind = RAFT_MESSAGE_APPEND,
+                                   .from = 1,
+                                   .to = 2,
+                                   .group_id = 1001,
+                                   .term = 4,
+                                   .index = 9,
+                                   .index_term = 3,
+                                   .entries = &other,
+                                   .entry_count = 1};
+    struct raft_accepted accepted;
+    raft_receive(raft, &message, 2, &accepted);
+    raft_check(raft);
+    assert_int_equal(accepted.truncate_from, 0);
+    assert_int_equal(accepted.first_entry, 1);
+    uint64_t term = 0;
+    assert_true(raft_term_at(raft, 10, &term));
+    assert_int_equal(term, 3);
+    raft_free(raft);
+}
+
+static void a_leader_takes_no_entries_of_its_own_term(void **state)
+{
+    (void)state;
+    struct raft_options options = fixture_options(1);
+    struct raft_state new_group = fixture_state(3);
+    struct raft *raft = raft_new(&options, &new_group, 0);
+    fixture_lead(raft);
+    const struct raft_entry entry = {.first_index = 2, .last_index = 2, .term = 1};
+    fixture_receive(raft,
+                    (struct raft_message){.kind = RAFT_MESSAGE_APPEND,
+                                          .from = 2,
+                                          .to = 1,
+                                          .term = 1,
+                                          .index = 1,
+                                          .index_term = 1,
+                                          .entries = &entry,
+                                          .entry_count = 1},
+                    raft_due_ticks(raft) - 1);
+    assert_int_equal(raft_role(raft), RAFT_LEADER);
+    assert_int_equal(raft_last_index(raft), 1);
     raft_free(raft);
 }
 
@@ -150,6 +211,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_for_others_is_dropped),
         cmocka_unit_test(malformed_entries_are_dropped),
+        cmocka_unit_test(what_is_committed_is_not_contradicted),
+        cmocka_unit_test(a_leader_takes_no_entries_of_its_own_term),
         cmocka_unit_test(a_leader_survives_any_answer),
         cmocka_unit_test(a_follower_survives_any_question),
     };

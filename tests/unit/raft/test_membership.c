@@ -34,6 +34,13 @@ static void what_lies_behind_the_counts_is_not_compared(void **state)
     right.learner_count = 1;
     right.learners[0] = 2;
     assert_false(raft_membership_equal(&left, &right));
+    left.learner_count = 1;
+    left.learners[0] = 3;
+    assert_false(raft_membership_equal(&left, &right));
+    left.learners[0] = 2;
+    assert_true(raft_membership_equal(&left, &right));
+    left.voters[0] = 4;
+    assert_false(raft_membership_equal(&left, &right));
 }
 
 static void nonsense_is_refused(void **state)
@@ -45,6 +52,7 @@ static void nonsense_is_refused(void **state)
         {.voter_count = 2, .voters = {2, 1}},
         {.voter_count = 2, .voters = {2, 2}},
         {.voter_count = 1, .learner_count = 1, .voters = {1}, .learners = {1}},
+        {.voter_count = 1, .learner_count = 2, .voters = {1}, .learners = {3, 2}},
         {.voter_count = RAFT_MEMBERS_MAX + 1, .voters = {1}},
         {.voter_count = 1, .learner_count = RAFT_MEMBERS_MAX + 1, .voters = {1}},
     };

@@ -18,8 +18,8 @@ static void contradictory_options_are_refused(void **state)
 {
     (void)state;
     struct raft_state new_group = fixture_state(3);
-    struct raft_options options[6];
-    for (size_t i = 0; i < 6; ++i)
+    struct raft_options options[7];
+    for (size_t i = 0; i < 7; ++i)
         options[i] = fixture_options(1);
     options[0].group_id = 0;
     options[1].node_id = 0;
@@ -27,7 +27,8 @@ static void contradictory_options_are_refused(void **state)
     options[3].election_ticks = 20;
     options[4].inflight_bytes_max = 0;
     options[5].uncommitted_bytes_max = 0;
-    for (size_t i = 0; i < 6; ++i)
+    options[6].inflight_messages_max = 0;
+    for (size_t i = 0; i < 7; ++i)
         assert_null(raft_new(&options[i], &new_group, 0));
 }
 
@@ -38,8 +39,9 @@ static void contradictory_states_are_refused(void **state)
     static const struct raft_term_span falling[] = {{2, 1}, {1, 3}};
     static const struct raft_term_span late[] = {{1, 2}};
     static const struct raft_term_span future[] = {{9, 1}};
-    struct raft_state bad[8];
-    for (size_t i = 0; i < 8; ++i) {
+    static const struct raft_term_span stuck[] = {{1, 1}, {2, 1}};
+    struct raft_state bad[17];
+    for (size_t i = 0; i < 17; ++i) {
         bad[i] = fixture_state(3);
         bad[i].term = 3;
         bad[i].last_index = 4;
@@ -55,7 +57,25 @@ static void contradictory_states_are_refused(void **state)
     bad[5].membership_index = 5;
     bad[6].membership.voters[1] = 1;
     bad[7].span_count = 0;
-    for (size_t i = 0; i < 8; ++i)
+    bad[8].spans = stuck;
+    bad[8].span_count = 2;
+    bad[9].last_index = UINT64_MAX;
+    bad[10].first_index = 6;
+    bad[11].first_index = 3;
+    bad[11].commit = 1;
+    bad[12].membership.voter_count = 0;
+    bad[12].membership.learner_count = 2;
+    bad[13].membership_committed.voters[0] = 0;
+    bad[14].membership_index = 2;
+    bad[14].membership_committed_index = 3;
+    bad[15].term = 0;
+    /* The snapshot ends in a later term than the log goes on with. */
+    bad[16].first_index = 2;
+    bad[16].commit = 1;
+    bad[16].prefix_term = 3;
+    bad[16].spans = late;
+    bad[16].span_count = 1;
+    for (size_t i = 0; i < 17; ++i)
         assert_null(raft_new(&options, &bad[i], 0));
 }
 
@@ -66,7 +86,7 @@ static void every_refusal_is_told(void **state)
     trace_install(swallow, &lines, TRACE_INFO);
     contradictory_options_are_refused(NULL);
     contradictory_states_are_refused(NULL);
-    assert_int_equal(lines, 14);
+    assert_int_equal(lines, 24);
 }
 
 static void one_voter_of_a_new_group_begins_at_once(void **state)
@@ -145,6 +165,31 @@ static void a_snapshot_of_a_later_term_raises_the_term(void **state)
     raft_free(raft);
 }
 
+/* What the host kept of terms that lie before the log or behind it. */
+static void spans_outside_the_log_are_left_out(void **state)
+{
+    (void)state;
+    static const struct raft_term_span spans[] = {{1, 1}, {2, 4}, {5, 8}, {6, 20}};
+    struct raft_options options = fixture_options(1);
+    struct raft_state old = fixture_state(3);
+    old.term = 6;
+    old.first_index = 6;
+    old.last_index = 10;
+    old.prefix_term = 2;
+    old.commit = 5;
+    old.spans = spans;
+    old.span_count = 4;
+    struct raft *raft = raft_new(&options, &old, 0);
+    raft_check(raft);
+    uint64_t term = 0;
+    assert_true(raft_term_at(raft, 6, &term));
+    assert_int_equal(term, 2);
+    assert_true(raft_term_at(raft, 10, &term));
+    assert_int_equal(term, 5);
+    assert_false(raft_term_at(raft, 11, &term));
+    raft_free(raft);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +197,7 @@ int main(void)
         cmocka_unit_test(one_voter_of_a_new_group_begins_at_once),
         cmocka_unit_test(a_sole_voter_does_not_wait),
         cmocka_unit_test(without_a_vote_it_never_campaigns),
+        cmocka_unit_test(spans_outside_the_log_are_left_out),
         cmocka_unit_test(a_snapshot_of_a_later_term_raises_the_term),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_leading.c -- what only a leader does, asked of one that is alone, busy, early, or no leader.
+ */
+#include "raft_fixture.h"
+
+/* More writes under way than the core tracks one by one. */
+#define MANY_WRITES 200
+
+static struct raft *new_node(uint32_t voter_count)
+{
+    struct raft_options options = fixture_options(1);
+    options.inflight_messages_max = 2 * MANY_WRITES;
+    struct raft_state new_group = fixture_state(voter_count);
+    return raft_new(&options, &new_group, 0);
+}
+
+static struct raft *new_leader(void)
+{
+    struct raft *raft = new_node(3);
+    fixture_lead(raft);
+    return raft;
+}
+
+static void a_follower_refuses_what_leaders_do(void **state)
+{
+    (void)state;
+    struct raft *raft = new_node(3);
+    struct raft_membership fewer = {.voter_count = 2, .voters = {1, 2}};
+    struct raft_entry entry;
+    uint64_t barrier = 0;
+    struct raft_progress_view view;
+    assert_int_equal(raft_propose(raft, 1, 1, &entry), RAFT_NOT_LEADER);
+    assert_int_equal(raft_propose_membership(raft, &fewer, &entry), RAFT_NOT_LEADER);
+    assert_int_equal(raft_transfer_leadership(raft, 2, 1), RAFT_NOT_LEADER);
+    assert_int_equal(raft_read_barrier(raft, &barrier), RAFT_NOT_LEADER);
+    assert_false(raft_progress(raft, 2, &view));
+    raft_free(raft);
+}
+
+static void only_members_have_progress(void **state)
+{
+    (void)state;
+    struct raft *raft = new_leader();
+    struct raft_progress_view view;
+    assert_true(raft_progress(raft, 1, &view));
+    assert_int_equal(view.match_index, 1);
+    assert_true(raft_progress(raft, 3, &view));
+    assert_true(view.is_voter);
+    assert_false(raft_progress(raft, 4, &view));
+    raft_free(raft);
+}
+
+static void a_tick_before_its_time_does_nothing(void **state)
+{
+    (void)state;
+    struct raft *follower = new_node(3);
+    uint64_t due_ticks = raft_due_ticks(follower);
+    raft_tick(follower, due_ticks - 1);
+    assert_false(raft_is_dirty(follower));
+    assert_int_equal(raft_due_ticks(follower), due_ticks);
+    raft_free(follower);
+
+    struct raft *leader = new_leader();
+    due_ticks = raft_due_ticks(leader);
+    raft_tick(leader, due_ticks - 1);
+    assert_false(raft_is_dirty(leader));
+    assert_int_equal(raft_due_ticks(leader), due_ticks);
+    raft_free(leader);
+}
+
+static void a_leader_without_peers_has_nothing_to_tick(void **state)
+{
+    (void)state;
+    struct raft *raft = new_node(1);
+    raft_tick(raft, raft_due_ticks(raft));
+    fixture_drain(raft);
+    assert_true(raft_is_ready_leader(raft));
+    raft_tick(raft, 100000);
+    assert_false(raft_is_dirty(raft));
+    assert_true(raft_is_ready_leader(raft));
+    raft_free(raft);
+}
+
+/* Reports snapshot transfers to node 3, whose next entry is gone from the log. */
+static void a_snapshot_beyond_the_log_proves_nothing(void **state)
+{
+    (void)state;
+    struct raft *raft = new_leader();
+    struct raft_entry entry;
+    uint64_t now = raft_due_ticks(raft) - 1;
+    raft_peer_disconnected(raft, 3, now);
+    for (int i = 0; i < 4; ++i) {
+        assert_int_equal(raft_propose(raft, 1, 10, &entry), RAFT_OK);
+        fixture_drain(raft);
+    }
+    fixture_receive(raft,
+                    (struct raft_message){.kind = RAFT_MESSAGE_APPEND_REPLY,
+                                          .from = 2,
+                                          .to = 1,
+                                          .term = 1,
+                                          .index = 5,
+                                          .granted = 1},
+                    now);
+    raft_prefix_dropped(raft, 5);
+    raft_peer_connected(raft, 3);
+    fixture_drain(raft);
+    struct raft_progress_view view;
+    assert_true(raft_progress(raft, 3, &view) && view.is_receiving_snapshot);
+
+    raft_snapshot_sent(raft, 3, 6, true);
+    raft_check(raft);
+    assert_true(raft_progress(raft, 3, &view));
+    assert_false(view.is_receiving_snapshot);
+    assert_int_equal(view.match_index, 1);
+    raft_snapshot_sent(raft, 3, 4, true); /* of a transfer that is over */
+    assert_true(raft_progress(raft, 3, &view));
+    assert_int_equal(view.match_index, 1);
+    raft_free(raft);
+}
+
+/* A disk that stalls: the writes beyond those tracked are taken together, none is forgotten and
+ * none counts early. */
+static void more_writes_than_are_tracked(void **state)
+{
+    (void)state;
+    struct raft *raft = new_leader();
+    struct raft_effects effects;
+    struct raft_entry entry;
+    uint64_t ids[MANY_WRITES];
+    uint64_t lasts[MANY_WRITES];
+    for (int i = 0; i < MANY_WRITES; ++i) {
+        assert_int_equal(raft_propose(raft, 1, 10, &entry), RAFT_OK);
+        assert_true(raft_collect(raft, &effects));
+        ids[i] = effects.write.id;
+        lasts[i] = entry.last_index;
+        uint32_t send_count = effects.send_count;
+        uint32_t sent_to[RAFT_MEMBERS_MAX];
+        for (uint32_t j = 0; j < send_count; ++j)
+            sent_to[j] = effects.sends[j].to;
+        raft_release(raft, &effects);
+        for (uint32_t j = 0; j < send_count; ++j)
+            raft_append_sent(raft, sent_to[j], entry.last_index, 10);
+        raft_check(raft);
+    }
+    assert_int_equal(raft_saved_index(raft), 1);
+    for (int i = 0; i < MANY_WRITES; ++i) {
+        raft_saved(raft, ids[i]);
+        raft_check(raft);
+        assert_in_range(raft_saved_index(raft), 1, lasts[i]);
+    }
+    assert_int_equal(raft_saved_index(raft), lasts[MANY_WRITES - 1]);
+    raft_free(raft);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_follower_refuses_what_leaders_do),
+        cmocka_unit_test(only_members_have_progress),
+        cmocka_unit_test(a_tick_before_its_time_does_nothing),
+        cmocka_unit_test(a_leader_without_peers_has_nothing_to_tick),
+        cmocka_unit_test(a_snapshot_beyond_the_log_proves_nothing),
+        cmocka_unit_test(more_writes_than_are_tracked),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

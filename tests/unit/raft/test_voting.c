@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_voting.c -- answers that are given twice, not at all, or not any more.
+ */
+#include "raft_fixture.h"
+
+#define ELECTION_TICKS 50
+
+/* Collects one turn, saves its write, and copies its messages; how many. */
+static uint32_t take_messages(struct raft *raft, struct raft_message *messages)
+{
+    struct raft_effects effects;
+    uint32_t count = 0;
+    while (raft_is_dirty(raft) && raft_collect(raft, &effects)) {
+        for (uint32_t i = 0; i < effects.message_count; ++i)
+            messages[count++] = effects.messages[i];
+        uint64_t write_id = effects.write.id;
+        raft_release(raft, &effects);
+        if (write_id != 0)
+            raft_saved(raft, write_id);
+        raft_check(raft);
+    }
+    return count;
+}
+
+static struct raft *new_voter(bool may_vote)
+{
+    struct raft_options options = fixture_options(2);
+    options.may_vote = may_vote;
+    struct raft_state new_group = fixture_state(3);
+    return raft_new(&options, &new_group, 0);
+}
+
+static struct raft_message heartbeat(uint64_t barrier)
+{
+    return (struct raft_message){
+        .kind = RAFT_MESSAGE_HEARTBEAT, .from = 1, .to = 2, .term = 1, .barrier = barrier};
+}
+
+/* The first answer may be lost: the same vote is told again, and is no second vote. */
+static void a_vote_asked_for_twice_is_told_twice(void **state)
+{
+    (void)state;
+    struct raft_message messages[8];
+    struct raft *raft = new_voter(true);
+    struct raft_message question = {.kind = RAFT_MESSAGE_VOTE, .from = 3, .to = 2, .term = 1};
+    for (int i = 0; i < 2; ++i) {
+        fixture_receive(raft, question, 1);
+        assert_int_equal(take_messages(raft, messages), 1);
+        assert_int_equal(messages[0].kind, RAFT_MESSAGE_VOTE_REPLY);
+        assert_int_equal(messages[0].to, 3);
+        assert_true(messages[0].granted);
+    }
+    question.from = 1;
+    fixture_receive(raft, question, 1);
+    assert_int_equal(take_messages(raft, messages), 1);
+    assert_false(messages[0].granted);
+    raft_free(raft);
+}
+
+/* Its connection broke before the turn ended: who leads is open again. */
+static void a_lost_leader_gets_no_answer(void **state)
+{
+    (void)state;
+    struct raft_message messages[8];
+    struct raft *raft = new_voter(true);
+    fixture_receive(raft, heartbeat(1), 1);
+    (void)take_messages(raft, messages);
+    fixture_receive(raft, heartbeat(2), 2);
+    raft_peer_disconnected(raft, 1, 2);
+    assert_int_equal(take_messages(raft, messages), 0);
+    assert_int_equal(raft_leader(raft), 0);
+
+    /* It is heard again: the answer is to what it asked last. */
+    fixture_receive(raft, heartbeat(3), 3);
+    assert_int_equal(take_messages(raft, messages), 1);
+    assert_int_equal(messages[0].barrier, 3);
+    raft_free(raft);
+}
+
+/* A replica that cannot tell what it voted before must not take the lead when it is offered. */
+static void without_a_vote_the_lead_is_not_taken(void **state)
+{
+    (void)state;
+    const struct raft_message offer = {
+        .kind = RAFT_MESSAGE_TIMEOUT_NOW, .from = 1, .to = 2, .term = 1};
+    struct raft *raft = new_voter(false);
+    fixture_receive(raft, heartbeat(1), 1);
+    fixture_drain(raft);
+    fixture_receive(raft, offer, 2);
+    assert_int_equal(raft_role(raft), RAFT_FOLLOWER);
+    assert_int_equal(raft_term(raft), 1);
+
+    raft_allow_votes(raft);
+    fixture_receive(raft, offer, 3);
+    assert_int_equal(raft_role(raft), RAFT_CANDIDATE);
+    assert_int_equal(raft_term(raft), 2);
+    raft_free(raft);
+}
+
+/* Its timeout had passed without effect; from now on one counts. */
+static void allowed_to_vote_it_waits_for_a_leader_again(void **state)
+{
+    (void)state;
+    struct raft *raft = new_voter(false);
+    raft_tick(raft, raft_due_ticks(raft));
+    fixture_drain(raft);
+    assert_int_equal(raft_due_ticks(raft), UINT64_MAX);
+    raft_allow_votes(raft);
+    uint64_t due_ticks = raft_due_ticks(raft);
+    assert_in_range(due_ticks, ELECTION_TICKS, 4 * ELECTION_TICKS);
+    raft_allow_votes(raft);
+    assert_int_equal(raft_due_ticks(raft), due_ticks);
+    raft_tick(raft, due_ticks - 1);
+    assert_int_equal(raft_role(raft), RAFT_FOLLOWER);
+    raft_tick(raft, due_ticks);
+    assert_int_equal(raft_role(raft), RAFT_PRE_CANDIDATE);
+    raft_free(raft);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_vote_asked_for_twice_is_told_twice),
+        cmocka_unit_test(a_lost_leader_gets_no_answer),
+        cmocka_unit_test(without_a_vote_the_lead_is_not_taken),
+        cmocka_unit_test(allowed_to_vote_it_waits_for_a_leader_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
