@@ -11,12 +11,15 @@
  * Locality: the shard that owns the copy.
  */
 #include "cluster/metadata.h"
+#include "cluster/partition.h"
 #include "cluster/record.h"
 
 #include "base/assert.h"
 #include "wire/broker_registered.h"
+#include "wire/partition_reassigned.h"
 #include "wire/partitions_added.h"
 #include "wire/producer_ids_allocated.h"
+#include "wire/reassignment_completed.h"
 #include "wire/topic_config_changed.h"
 #include "wire/topic_created.h"
 #include "wire/topic_deleted.h"
@@ -231,6 +234,70 @@ static bool apply_topic_config_changed(struct cluster_metadata *metadata,
     return true;
 }
 
+/* ---- Reassignments ---- */
+
+static void reassigned(struct cluster_change *change, const struct topic_entry *entry,
+                       uint32_t partition)
+{
+    change->kind = CLUSTER_CHANGE_REASSIGNMENT;
+    change->topic_id = entry->topic.id;
+    change->topic = &entry->topic;
+    change->partition = partition;
+}
+
+static bool apply_partition_reassigned(struct cluster_metadata *metadata,
+                                       struct wire_cursor *cursor, int16_t version,
+                                       struct cluster_change *change)
+{
+    struct partition_reassigned_record record;
+    struct cluster_partition target = {0};
+    struct cluster_partition moving;
+    if (!partition_reassigned_record_decode(&record, version, cursor) ||
+        !partition_take_replicas(&target, record.replicas, record.replicas_count)) {
+        return false;
+    }
+    struct topic_entry *entry = metadata_find_id(metadata, &record.topic_id);
+    if (entry == NULL) {
+        return refuse(change, WIRE_ERROR_UNKNOWN_TOPIC_ID);
+    }
+    if (record.partition >= entry->topic.partition_count) {
+        return refuse(change, WIRE_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    }
+    struct cluster_partition *partition = &entry->topic.partitions[record.partition];
+    if (partition->epoch != record.epoch || partition->epoch == UINT32_MAX) {
+        return refuse(change, WIRE_ERROR_REASSIGNMENT_IN_PROGRESS);
+    }
+    if (!partition_retarget(partition, &target, &moving)) {
+        return refuse(change, WIRE_ERROR_INVALID_REPLICA_ASSIGNMENT);
+    }
+    *partition = moving;
+    reassigned(change, entry, record.partition);
+    return true;
+}
+
+static bool apply_reassignment_completed(struct cluster_metadata *metadata,
+                                         struct wire_cursor *cursor, int16_t version,
+                                         struct cluster_change *change)
+{
+    struct reassignment_completed_record record;
+    const struct cluster_topic *topic = NULL;
+    uint32_t number = 0;
+    if (!reassignment_completed_record_decode(&record, version, cursor)) {
+        return false;
+    }
+    if (!cluster_group_find(metadata, (uint64_t)record.group_id, &topic, &number)) {
+        return refuse(change, WIRE_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    }
+    struct topic_entry *entry = metadata_find_id(metadata, &topic->id);
+    struct cluster_partition *partition = &entry->topic.partitions[number];
+    if (partition->epoch != record.epoch || !cluster_partition_is_moving(partition)) {
+        return refuse(change, WIRE_ERROR_NO_REASSIGNMENT_IN_PROGRESS);
+    }
+    partition_settle(partition);
+    reassigned(change, entry, number);
+    return true;
+}
+
 /* ---- Producer ids ---- */
 
 static bool apply_producer_ids_allocated(struct cluster_metadata *metadata,
@@ -273,6 +340,10 @@ static apply_function function_of_kind(uint16_t kind)
         return apply_topic_config_changed;
     case CLUSTER_RECORD_PRODUCER_IDS_ALLOCATED:
         return apply_producer_ids_allocated;
+    case CLUSTER_RECORD_PARTITION_REASSIGNED:
+        return apply_partition_reassigned;
+    case CLUSTER_RECORD_REASSIGNMENT_COMPLETED:
+        return apply_reassignment_completed;
     default:
         return NULL; /* kinds of a newer version, and those that stand in snapshots only */
     }

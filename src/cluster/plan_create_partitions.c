@@ -42,7 +42,7 @@ static bool take_assignments(const struct cluster_metadata *metadata,
                              struct cluster_assignment *partitions, uint32_t new_count,
                              struct cluster_problem *problem)
 {
-    uint32_t replica_count = topic->partitions[0].replica_count;
+    uint32_t replica_count = cluster_partition_replication_factor(&topic->partitions[0]);
     if (assignment_count != new_count) {
         plan_refuse(problem, WIRE_ERROR_INVALID_REPLICA_ASSIGNMENT,
                     "%u partitions are new, but %zu are assigned", new_count, assignment_count);
@@ -70,7 +70,7 @@ static bool place(const struct cluster_metadata *metadata, const struct cluster_
                   struct cluster_assignment *partitions, uint32_t new_count,
                   struct cluster_problem *problem)
 {
-    uint32_t replica_count = topic->partitions[0].replica_count;
+    uint32_t replica_count = cluster_partition_replication_factor(&topic->partitions[0]);
     struct placement *placement = placement_new(metadata, live_brokers, live_broker_count);
     bool possible = plan_check_replica_count(placement, (int32_t)replica_count, problem);
     if (possible) {

@@ -10,10 +10,16 @@
 
 #include <string.h>
 
-void cluster_record_begin(struct wire_writer *writer, enum cluster_record_kind kind)
+void cluster_record_begin_version(struct wire_writer *writer, enum cluster_record_kind kind,
+                                  int16_t version)
 {
     wire_write_uint16(writer, (uint16_t)kind);
-    wire_write_uint16(writer, CLUSTER_RECORD_VERSION);
+    wire_write_int16(writer, version);
+}
+
+void cluster_record_begin(struct wire_writer *writer, enum cluster_record_kind kind)
+{
+    cluster_record_begin_version(writer, kind, CLUSTER_RECORD_VERSION);
 }
 
 struct wire_string cluster_record_string(const char *text)

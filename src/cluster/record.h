@@ -24,7 +24,9 @@
     X(TOPIC_CONFIG_CHANGED, 5, topic_config_changed, LOG)                                          \
     X(PRODUCER_IDS_ALLOCATED, 6, producer_ids_allocated, LOG)                                      \
     X(TOPIC_STATE, 7, topic_state, SNAPSHOT)                                                       \
-    X(CLUSTER_COUNTERS, 8, cluster_counters, SNAPSHOT)
+    X(CLUSTER_COUNTERS, 8, cluster_counters, SNAPSHOT)                                             \
+    X(PARTITION_REASSIGNED, 9, partition_reassigned, LOG)                                          \
+    X(REASSIGNMENT_COMPLETED, 10, reassignment_completed, LOG)
 
 enum cluster_record_kind {
 #define X(name, number, schema, place) CLUSTER_RECORD_##name = number,
@@ -39,14 +41,17 @@ enum cluster_record_place {
     CLUSTER_RECORD_IN_LOG_AND_SNAPSHOT = 3,
 };
 
-/* The version that is written; every kind has this one only so far. */
+/* The version that is written, of every kind but those named below. */
 #define CLUSTER_RECORD_VERSION 0
+#define CLUSTER_RECORD_TOPIC_STATE_VERSION 1
 
 /* What the arrays of a record may take when it is decoded. */
 #define CLUSTER_RECORD_DECODED_BYTES(length) (4096 + (size_t)(length)*32)
 
-/* Writes what stands before the body. */
+/* Writes what stands before the body of a record of CLUSTER_RECORD_VERSION, or another. */
 void cluster_record_begin(struct wire_writer *writer, enum cluster_record_kind kind);
+void cluster_record_begin_version(struct wire_writer *writer, enum cluster_record_kind kind,
+                                  int16_t version);
 
 /* The whole BROKER_REGISTERED record, which logs and snapshots share. */
 void cluster_record_write_broker(struct wire_writer *writer, const struct cluster_broker *broker);

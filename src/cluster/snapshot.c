@@ -12,6 +12,7 @@
  * Locality: the shard that owns the copy.
  */
 #include "cluster/metadata.h"
+#include "cluster/partition.h"
 #include "cluster/record.h"
 
 #include "base/assert.h"
@@ -53,6 +54,20 @@ static void write_counters(struct wire_writer *writer, const struct cluster_meta
     end_record(writer, position);
 }
 
+static void describe_partition(struct cluster_partition *partition,
+                               struct topic_state_record_partition *description)
+{
+    int32_t count = (int32_t)partition->replica_count;
+    description->group_id = (int64_t)partition->group_id;
+    description->epoch = partition->epoch;
+    description->replicas = partition->replicas;
+    description->replicas_count = count;
+    description->incarnations = partition->incarnations;
+    description->incarnations_count = count;
+    description->standings = (int8_t *)partition->standings;
+    description->standings_count = count;
+}
+
 static void write_topic(struct wire_writer *writer, const struct cluster_topic *topic)
 {
     struct topic_state_record record = {
@@ -64,17 +79,16 @@ static void write_topic(struct wire_writer *writer, const struct cluster_topic *
         .configs_count = (int32_t)topic->config.count,
     };
     for (uint32_t i = 0; i < topic->partition_count; i++) {
-        record.partitions[i].group_id = (int64_t)topic->partitions[i].group_id;
-        record.partitions[i].replicas = topic->partitions[i].replicas;
-        record.partitions[i].replicas_count = (int32_t)topic->partitions[i].replica_count;
+        describe_partition(&topic->partitions[i], &record.partitions[i]);
     }
     for (size_t i = 0; i < topic->config.count; i++) {
         record.configs[i].name = cluster_record_string(topic->config.overrides[i].row->name);
         record.configs[i].value = cluster_record_string(topic->config.overrides[i].value);
     }
     size_t position = begin_record(writer);
-    cluster_record_begin(writer, CLUSTER_RECORD_TOPIC_STATE);
-    topic_state_record_encode(&record, CLUSTER_RECORD_VERSION, writer);
+    cluster_record_begin_version(writer, CLUSTER_RECORD_TOPIC_STATE,
+                                 CLUSTER_RECORD_TOPIC_STATE_VERSION);
+    topic_state_record_encode(&record, CLUSTER_RECORD_TOPIC_STATE_VERSION, writer);
     end_record(writer, position);
     memory_free(record.partitions);
     memory_free(record.configs);
@@ -117,9 +131,21 @@ static bool restore_counters(struct cluster_metadata *metadata, struct wire_curs
     return true;
 }
 
+/* What a record of version 0 does not say is as it was then: no replica was ever moved. */
+static bool take_partition(struct cluster_partition *partition,
+                           const struct topic_state_record_partition *description, int16_t version)
+{
+    partition->group_id = (uint64_t)description->group_id;
+    return partition_take_replicas(partition, description->replicas, description->replicas_count) &&
+           (version == 0 ||
+            partition_take_reassignment(partition, description->epoch, description->incarnations,
+                                        description->incarnations_count, description->standings,
+                                        description->standings_count));
+}
+
 /* Group ids ascend, are below the next one and nobody else's. */
 static bool take_partitions(const struct cluster_metadata *metadata, struct topic_entry *entry,
-                            const struct topic_state_record *record)
+                            const struct topic_state_record *record, int16_t version)
 {
     uint64_t least = CLUSTER_FIRST_PARTITION_GROUP_ID;
     struct cluster_partition *partitions =
@@ -128,11 +154,9 @@ static bool take_partitions(const struct cluster_metadata *metadata, struct topi
         uint64_t group_id = (uint64_t)record->partitions[i].group_id;
         if (group_id < least || group_id >= metadata->next_group_id ||
             map_get(&metadata->groups, group_id) != NULL ||
-            !partition_take_replicas(&partitions[i], record->partitions[i].replicas,
-                                     record->partitions[i].replicas_count)) {
+            !take_partition(&partitions[i], &record->partitions[i], version)) {
             return false;
         }
-        partitions[i].group_id = group_id;
         least = group_id + 1;
     }
     return true;
@@ -150,7 +174,7 @@ static bool restore_topic(struct cluster_metadata *metadata, struct wire_cursor 
     }
     struct topic_entry *entry =
         topic_entry_new(record.name.data, (size_t)record.name.length, &record.topic_id);
-    bool good = take_partitions(metadata, entry, &record) &&
+    bool good = take_partitions(metadata, entry, &record, version) &&
                 metadata_addition_error(metadata, entry) == WIRE_ERROR_NONE;
     for (int32_t i = 0; i < record.configs_count && good; i++) {
         good = topic_entry_take_config(entry, record.configs[i].name, record.configs[i].value);

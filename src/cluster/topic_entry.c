@@ -50,27 +50,6 @@ struct cluster_partition *topic_entry_extend(struct topic_entry *entry, uint32_t
     return &topic->partitions[first];
 }
 
-bool partition_take_replicas(struct cluster_partition *partition, const uint32_t *replicas,
-                             int32_t count)
-{
-    if (count < 1 || count > CLUSTER_REPLICAS_MAX) {
-        return false;
-    }
-    for (int32_t i = 0; i < count; i++) {
-        for (int32_t j = 0; j < i; j++) {
-            if (replicas[j] == replicas[i]) {
-                return false;
-            }
-        }
-        if (replicas[i] == 0) {
-            return false;
-        }
-        partition->replicas[i] = replicas[i];
-    }
-    partition->replica_count = (uint32_t)count;
-    return true;
-}
-
 const struct topic_config_row *topic_entry_config_row(struct wire_string name,
                                                       struct wire_string value)
 {

@@ -23,10 +23,6 @@ void topic_entry_free(struct topic_entry *entry); /* accepts NULL */
  * them in before anybody looks. */
 struct cluster_partition *topic_entry_extend(struct topic_entry *entry, uint32_t new_count);
 
-/* False when they are none, too many, doubled, or broker 0 is among them. */
-bool partition_take_replicas(struct cluster_partition *partition, const uint32_t *replicas,
-                             int32_t count);
-
 /* The row of a config in a record; NULL when there is none of that name or the value is not good.
  */
 const struct topic_config_row *topic_entry_config_row(struct wire_string name,
