@@ -11,10 +11,10 @@
 #include "base/memory.h"
 #include "base/trace.h"
 #include "broker/broker_process.h"
+#include "io/process.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define EXIT_ABANDONED 1
@@ -157,6 +157,6 @@ struct broker_shard *broker_shard_at(struct broker *broker, uint32_t position)
 _Noreturn void broker_abandon(const char *reason)
 {
     trace_error("the broker gives up: %s", reason);
-    /* At once and without the exit handlers: nothing may be acknowledged any more. */
-    _Exit(EXIT_ABANDONED);
+    /* At once: nothing may be acknowledged any more. */
+    io_process_end(EXIT_ABANDONED);
 }

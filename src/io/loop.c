@@ -268,7 +268,7 @@ static void loop_turn(struct io_loop *loop)
     io_streams_attend(loop);
     loop_serve_sources(loop);
     loop_publish_sources(loop);
-    io_timers_fire(loop);
+    io_timers_fire(&loop->timers, loop->now_ns);
     loop_run_hooks(loop);
     loop_publish_sources(loop);
     io_streams_send(loop);
@@ -302,6 +302,16 @@ uint64_t io_clock_ns(const struct io_loop *loop)
 int64_t io_wall_ms(const struct io_loop *loop)
 {
     return loop->wall_ms;
+}
+
+void io_timer_start(struct io_loop *loop, struct io_timer *timer, uint64_t deadline_ns)
+{
+    io_timers_start(&loop->timers, timer, deadline_ns, loop->now_ns);
+}
+
+void io_timer_stop(struct io_loop *loop, struct io_timer *timer)
+{
+    io_timers_stop(&loop->timers, timer);
 }
 
 uint64_t io_random(struct io_loop *loop)

@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/prng.h"
 #include "io/loop.h"
+#include "io/timers.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -63,17 +64,6 @@ void io_source_remove(struct io_source *source);
  * filled. */
 void io_loop_wake(struct io_loop *loop);
 
-struct io_timers {
-    struct io_timer **heap; /* from 1; Invariant: heap[i]->heap_position == i, parent not later */
-    uint32_t count;
-    uint32_t capacity;
-};
-
-void io_timers_free(struct io_timers *timers);
-/* Deadline of the earliest, or UINT64_MAX. */
-uint64_t io_timers_next_ns(const struct io_timers *timers);
-void io_timers_fire(struct io_loop *loop);
-
 struct io_loop {
     int epoll_fd;
     struct io_watch wake; /* an eventfd */
@@ -81,7 +71,6 @@ struct io_loop {
     int64_t wall_ms;
     bool is_stopped;
     bool is_again_wanted;
-    bool is_firing;
     struct prng prng;
     struct io_timers timers;
     struct list hooks;

@@ -9,7 +9,7 @@
  */
 #include "base/assert.h"
 #include "base/memory.h"
-#include "io/loop_internal.h"
+#include "io/timers.h"
 
 #define TIMERS_CAPACITY_MIN 16
 
@@ -72,12 +72,12 @@ void io_timer_init(struct io_timer *timer, void (*fire)(struct io_timer *timer))
 
 /* While timers fire, a deadline in the past is moved behind the present: it fires in the next turn
  * and cannot keep the others, or the sockets, from their turn. */
-void io_timer_start(struct io_loop *loop, struct io_timer *timer, uint64_t deadline_ns)
+void io_timers_start(struct io_timers *timers, struct io_timer *timer, uint64_t deadline_ns,
+                     uint64_t now_ns)
 {
-    struct io_timers *timers = &loop->timers;
     require(timer->fire != NULL);
-    if (loop->is_firing && deadline_ns <= loop->now_ns) {
-        deadline_ns = loop->now_ns + 1;
+    if (timers->is_firing && deadline_ns <= now_ns) {
+        deadline_ns = now_ns + 1;
     }
     timer->deadline_ns = deadline_ns;
     if (timer->heap_position == 0) {
@@ -92,9 +92,8 @@ void io_timer_start(struct io_loop *loop, struct io_timer *timer, uint64_t deadl
     timers_move_down(timers, timer->heap_position);
 }
 
-void io_timer_stop(struct io_loop *loop, struct io_timer *timer)
+void io_timers_stop(struct io_timers *timers, struct io_timer *timer)
 {
-    struct io_timers *timers = &loop->timers;
     uint32_t position = timer->heap_position;
     if (position == 0) {
         return;
@@ -115,13 +114,13 @@ bool io_timer_is_running(const struct io_timer *timer)
     return timer->heap_position != 0;
 }
 
-void io_timers_fire(struct io_loop *loop)
+void io_timers_fire(struct io_timers *timers, uint64_t now_ns)
 {
-    loop->is_firing = true;
-    while (io_timers_next_ns(&loop->timers) <= loop->now_ns) {
-        struct io_timer *timer = loop->timers.heap[1];
-        io_timer_stop(loop, timer);
+    timers->is_firing = true;
+    while (io_timers_next_ns(timers) <= now_ns) {
+        struct io_timer *timer = timers->heap[1];
+        io_timers_stop(timers, timer);
         timer->fire(timer);
     }
-    loop->is_firing = false;
+    timers->is_firing = false;
 }
