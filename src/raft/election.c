@@ -282,7 +282,8 @@ void raft_receive_vote(struct raft *raft, const struct raft_message *message)
         raft_become_follower(raft, message->term, 0);
     }
     bool is_free = raft->vote == 0 || raft->vote == message->from;
-    if (message->term == raft->term && is_free && is_up_to_date(raft, message)) {
+    ensure(message->term == raft->term);
+    if (is_free && is_up_to_date(raft, message)) {
         if (raft->vote == 0) {
             raft->vote = message->from;
             raft->is_hard_state_changed = true;

@@ -55,8 +55,7 @@ static bool is_membership_plausible(const struct raft_membership *membership)
 
 static const char *state_complaint(const struct raft_state *state)
 {
-    if (state->first_index == 0 || state->last_index + 1 < state->first_index ||
-        state->last_index == UINT64_MAX)
+    if (state->first_index == 0 || state->last_index + 1 < state->first_index) /* UINT64_MAX: too */
         return "first and last index contradict each other";
     if (state->last_index > 0 && state->term == 0 && state->prefix_term == 0)
         return "a log without a term";
