@@ -164,7 +164,7 @@ void wire_batch_stamp(uint8_t *data, int64_t base_offset, int32_t leader_epoch)
     put_big_endian(data + PLACE_LEADER_EPOCH, (uint64_t)leader_epoch, 4);
 }
 
-static void write_crc(uint8_t *data, size_t length)
+void wire_batch_write_crc(uint8_t *data, size_t length)
 {
     put_big_endian(data + PLACE_CRC, crc32c(0, data + PLACE_ATTRIBUTES, length - PLACE_ATTRIBUTES),
                    4);
@@ -175,62 +175,5 @@ void wire_batch_set_append_time(uint8_t *data, size_t length, int64_t timestamp_
     require(data != NULL && length >= WIRE_BATCH_HEAD_BYTES);
     data[PLACE_ATTRIBUTES + 1] |= ATTRIBUTE_LOG_APPEND_TIME;
     put_big_endian(data + PLACE_MAX_TIMESTAMP, (uint64_t)timestamp_ms, 8);
-    write_crc(data, length);
-}
-
-/* The record without the length in front. */
-static void write_record(struct wire_writer *writer, const void *key, int32_t key_length,
-                         const void *value, int32_t value_length)
-{
-    wire_write_int8(writer, 0);
-    wire_write_varlong(writer, 0); /* timestamp and offset are the batch's */
-    wire_write_varint(writer, 0);
-    wire_write_varint(writer, key_length);
-    wire_write_raw(writer, key, key_length > 0 ? (size_t)key_length : 0);
-    wire_write_varint(writer, value_length);
-    wire_write_raw(writer, value, value_length > 0 ? (size_t)value_length : 0);
-    wire_write_varint(writer, 0);
-}
-
-static size_t varint_bytes(int32_t value)
-{
-    uint32_t rest = (uint32_t)value << 1 ^ (value < 0 ? UINT32_MAX : 0);
-    size_t bytes = 1;
-    while (rest >= 0x80) {
-        rest >>= 7;
-        bytes++;
-    }
-    return bytes;
-}
-
-struct buf *wire_batch_build(const void *key, int32_t key_length, const void *value,
-                             int32_t value_length, int64_t timestamp_ms)
-{
-    require(key_length >= -1 && value_length >= -1);
-    require(key_length <= INT32_MAX / 4 && value_length <= INT32_MAX / 4);
-    const size_t record_bytes = 3 + varint_bytes(key_length) + varint_bytes(value_length) + 1 +
-                                (size_t)(key_length > 0 ? key_length : 0) +
-                                (size_t)(value_length > 0 ? value_length : 0);
-    const size_t body_bytes = varint_bytes((int32_t)record_bytes) + record_bytes;
-    struct wire_writer writer;
-    wire_writer_init(&writer, WIRE_BATCH_HEAD_BYTES + body_bytes);
-    wire_write_int64(&writer, 0);
-    wire_write_int32(&writer, (int32_t)(LENGTH_MIN + body_bytes));
-    wire_write_int32(&writer, -1); /* leader epoch: stamped when the batch is stored */
-    wire_write_int8(&writer, MAGIC);
-    wire_write_uint32(&writer, 0); /* checksum: below */
-    wire_write_int16(&writer, 0);
-    wire_write_int32(&writer, 0);
-    wire_write_int64(&writer, timestamp_ms);
-    wire_write_int64(&writer, timestamp_ms);
-    wire_write_int64(&writer, -1); /* no producer id, epoch, sequence */
-    wire_write_int16(&writer, -1);
-    wire_write_int32(&writer, -1);
-    wire_write_int32(&writer, 1);
-    wire_write_varint(&writer, (int32_t)record_bytes);
-    write_record(&writer, key, key_length, value, value_length);
-    struct buf *buf = wire_writer_take(&writer);
-    ensure(buf->length_bytes == WIRE_BATCH_HEAD_BYTES + body_bytes);
-    write_crc(buf->data, buf->length_bytes);
-    return buf;
+    wire_batch_write_crc(data, length);
 }

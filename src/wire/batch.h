@@ -12,6 +12,7 @@
 
 #include "wire/cursor.h"
 #include "wire/error.h"
+#include "wire/writer.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -105,8 +106,26 @@ bool wire_record_reader_next(struct wire_record_reader *reader, struct wire_reco
 const char *wire_record_reader_error(const struct wire_record_reader *reader);
 void wire_record_reader_close(struct wire_record_reader *reader);
 
-/* Builds an uncompressed batch of one record without key (controller records, tests); returns a new
- * buf with one reference that holds exactly the batch. */
+/* Mends the checksum of the batch at data after what it covers was written. */
+void wire_batch_write_crc(uint8_t *data, size_t length);
+
+/* Builds an uncompressed batch record by record; all carry the one timestamp.  key and value may be
+ * NULL with length -1 (null).  Between begin and finish the writer owns what it has written; finish
+ * needs one record at least and returns a new buf with one reference that holds exactly the batch.
+ */
+struct wire_batch_writer {
+    struct wire_writer writer;
+    int32_t record_count;
+};
+
+void wire_batch_writer_begin(struct wire_batch_writer *batch, int64_t timestamp_ms);
+void wire_batch_writer_add(struct wire_batch_writer *batch, const void *key, int32_t key_length,
+                           const void *value, int32_t value_length);
+struct buf *wire_batch_writer_finish(struct wire_batch_writer *batch);
+/* Instead of finish. */
+void wire_batch_writer_drop(struct wire_batch_writer *batch);
+
+/* As the above for a single record (controller records, tests). */
 struct buf *wire_batch_build(const void *key, int32_t key_length, const void *value,
                              int32_t value_length, int64_t timestamp_ms);
 

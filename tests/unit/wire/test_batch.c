@@ -55,6 +55,40 @@ static void a_built_batch_is_valid_and_read_back(void **state)
     buf_release(buf);
 }
 
+static void records_are_written_one_after_another(void **state)
+{
+    (void)state;
+    enum { COUNT = 300 }; /* offset deltas of one and of two bytes */
+    struct wire_batch_writer writer;
+    wire_batch_writer_begin(&writer, 77);
+    for (int32_t i = 0; i < COUNT; i++) {
+        wire_batch_writer_add(&writer, &i, sizeof(i), i % 3 == 0 ? NULL : "value",
+                              i % 3 == 0 ? -1 : 5);
+    }
+    struct buf *buf = wire_batch_writer_finish(&writer);
+    struct wire_batch batch;
+    const char *reason = NULL;
+    assert_int_equal(wire_batch_validate(&batch, buf->data, buf->length_bytes, &reason),
+                     WIRE_ERROR_NONE);
+    assert_int_equal(batch.record_count, COUNT);
+    assert_int_equal(batch.last_offset_delta, COUNT - 1);
+    struct wire_record_reader *reader = wire_record_reader_open(&batch, 1 << 20);
+    struct wire_record record;
+    for (int32_t i = 0; i < COUNT; i++) {
+        assert_true(wire_record_reader_next(reader, &record));
+        assert_int_equal(record.offset_delta, i);
+        assert_memory_equal(record.key.data, &i, sizeof(i));
+        assert_int_equal(record.value.length, i % 3 == 0 ? -1 : 5);
+    }
+    assert_false(wire_record_reader_next(reader, &record));
+    assert_null(wire_record_reader_error(reader));
+    wire_record_reader_close(reader);
+    buf_release(buf);
+
+    wire_batch_writer_begin(&writer, 1);
+    wire_batch_writer_drop(&writer);
+}
+
 static void nulls_are_kept(void **state)
 {
     (void)state;
@@ -284,6 +318,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_built_batch_is_valid_and_read_back),
+        cmocka_unit_test(records_are_written_one_after_another),
         cmocka_unit_test(nulls_are_kept),
         cmocka_unit_test(bytes_of_a_batch_known_from_elsewhere),
         cmocka_unit_test(stamping_does_not_touch_the_checksum),
