@@ -497,7 +497,6 @@ static void run_command(struct play *play, char *line)
             cluster_set_trace(play->cluster, NULL);
         commands[i].run(play);
         cluster_set_trace(play->cluster, play->output);
-        cluster_check(play->cluster);
         return;
     }
     misuse("unknown command");

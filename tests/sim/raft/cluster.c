@@ -17,12 +17,13 @@
 struct cluster {
     struct cluster_options options;
     struct cluster_node nodes[CLUSTER_NODES_MAX + 1]; /* by id */
-    struct cluster_flight *flights;
+    struct cluster_flight **flights;                  /* in the order they left */
     size_t flight_count;
     size_t flight_capacity;
     uint64_t next_sequence;
     uint64_t next_value;
     uint64_t now_ticks;
+    uint64_t steps;
     struct oracle *oracle;
 };
 
@@ -230,6 +231,7 @@ static void flight_free(struct cluster_flight *flight)
 {
     memory_free(flight->entries);
     memory_free(flight->values);
+    memory_free(flight);
 }
 
 void cluster_free(struct cluster *cluster)
@@ -242,7 +244,7 @@ void cluster_free(struct cluster *cluster)
         memory_free(node->disk.records);
     }
     for (size_t i = 0; i < cluster->flight_count; ++i)
-        flight_free(&cluster->flights[i]);
+        flight_free(cluster->flights[i]);
     memory_free(cluster->flights);
     oracle_free(cluster->oracle);
     memory_free(cluster);
@@ -257,6 +259,11 @@ struct cluster_node *cluster_node(struct cluster *cluster, uint32_t id)
 uint32_t cluster_node_count(const struct cluster *cluster)
 {
     return cluster->options.node_count;
+}
+
+uint64_t cluster_steps(const struct cluster *cluster)
+{
+    return cluster->steps;
 }
 
 uint64_t cluster_now(const struct cluster *cluster)
@@ -295,30 +302,26 @@ static struct cluster_flight *flight_add(struct cluster *cluster)
         cluster->flights = memory_reallocate(cluster->flights, cluster->flight_capacity *
                                                                    sizeof(cluster->flights[0]));
     }
-    struct cluster_flight *flight = &cluster->flights[cluster->flight_count++];
+    struct cluster_flight *flight = memory_allocate(sizeof(*flight));
     *flight = (struct cluster_flight){.deliver_ticks = cluster->now_ticks,
                                       .sequence = ++cluster->next_sequence};
+    cluster->flights[cluster->flight_count++] = flight;
     return flight;
 }
 
 static void flight_set_entries(struct cluster_flight *flight, const struct raft_entry *entries,
                                const uint64_t *values, uint32_t count)
 {
-    flight->entries = memory_allocate(count * sizeof(entries[0]));
-    flight->values = memory_allocate(count * sizeof(values[0]));
+    flight->entries = NULL;
+    flight->values = NULL;
     if (count > 0) {
+        flight->entries = memory_allocate(count * sizeof(entries[0]));
+        flight->values = memory_allocate(count * sizeof(values[0]));
         memcpy(flight->entries, entries, count * sizeof(entries[0]));
         memcpy(flight->values, values, count * sizeof(values[0]));
     }
     flight->message.entries = flight->entries;
     flight->message.entry_count = count;
-}
-
-static void flight_remove(struct cluster *cluster, size_t position)
-{
-    cluster->flight_count -= 1;
-    memmove(cluster->flights + position, cluster->flights + position + 1,
-            (cluster->flight_count - position) * sizeof(cluster->flights[0]));
 }
 
 size_t cluster_flight_count(const struct cluster *cluster)
@@ -329,13 +332,21 @@ size_t cluster_flight_count(const struct cluster *cluster)
 struct cluster_flight *cluster_flight(struct cluster *cluster, size_t position)
 {
     require(position < cluster->flight_count);
-    return &cluster->flights[position];
+    return cluster->flights[position];
+}
+
+struct cluster_flight *cluster_take(struct cluster *cluster, size_t position)
+{
+    struct cluster_flight *flight = cluster_flight(cluster, position);
+    cluster->flight_count -= 1;
+    memmove(cluster->flights + position, cluster->flights + position + 1,
+            (cluster->flight_count - position) * sizeof(cluster->flights[0]));
+    return flight;
 }
 
 void cluster_drop(struct cluster *cluster, size_t position)
 {
-    flight_free(cluster_flight(cluster, position));
-    flight_remove(cluster, position);
+    flight_free(cluster_take(cluster, position));
 }
 
 void cluster_duplicate(struct cluster *cluster, size_t position)
@@ -512,6 +523,7 @@ static void take_noop(struct cluster *cluster, struct cluster_node *node)
 
 static void turn(struct cluster *cluster, struct cluster_node *node)
 {
+    cluster->steps += 1;
     take_noop(cluster, node);
     raft_check(node->raft);
     ensure(raft_last_index(node->raft) == log_last(&node->log));
@@ -887,21 +899,24 @@ static void receive_message(struct cluster *cluster, struct cluster_node *node,
         append_record(cluster, node, &flight->entries[i], flight->values[i]);
 }
 
-void cluster_deliver(struct cluster *cluster, size_t position)
+void cluster_hand_over(struct cluster *cluster, struct cluster_flight *flight)
 {
-    struct cluster_flight flight = *cluster_flight(cluster, position);
-    flight_remove(cluster, position);
-    struct cluster_node *node = cluster_node(cluster, flight.message.to);
+    struct cluster_node *node = cluster_node(cluster, flight->message.to);
     if (node->raft != NULL) {
         if (cluster->options.trace != NULL)
-            cluster_print_flight(cluster->options.trace, &flight);
-        if (flight.is_snapshot)
-            receive_snapshot(cluster, node, &flight);
+            cluster_print_flight(cluster->options.trace, flight);
+        if (flight->is_snapshot)
+            receive_snapshot(cluster, node, flight);
         else
-            receive_message(cluster, node, &flight);
+            receive_message(cluster, node, flight);
         turn(cluster, node);
     }
-    flight_free(&flight);
+    flight_free(flight);
+}
+
+void cluster_deliver(struct cluster *cluster, size_t position)
+{
+    cluster_hand_over(cluster, cluster_take(cluster, position));
 }
 
 void cluster_inject(struct cluster *cluster, const struct raft_message *message,
@@ -911,11 +926,4 @@ void cluster_inject(struct cluster *cluster, const struct raft_message *message,
     flight->message = *message;
     flight->message.group_id = CLUSTER_GROUP_ID;
     flight_set_entries(flight, message->entries, values, message->entry_count);
-}
-
-void cluster_check(struct cluster *cluster)
-{
-    for (uint32_t id = 1; id <= cluster->options.node_count; ++id)
-        if (cluster->nodes[id].raft != NULL)
-            raft_check(cluster->nodes[id].raft);
 }

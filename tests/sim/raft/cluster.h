@@ -82,7 +82,7 @@ struct cluster_node {
     uint64_t led_term;                                       /* the term it is known to lead */
 };
 
-/* A message under way; records own its entries. */
+/* A message under way. */
 struct cluster_flight {
     uint64_t deliver_ticks;
     uint64_t sequence;
@@ -116,6 +116,8 @@ void cluster_free(struct cluster *cluster);
 struct cluster_node *cluster_node(struct cluster *cluster, uint32_t id);
 uint32_t cluster_node_count(const struct cluster *cluster);
 uint64_t cluster_now(const struct cluster *cluster);
+/* Inputs that cores have taken (a tick that was due, a message, a save, a call), each judged. */
+uint64_t cluster_steps(const struct cluster *cluster);
 void cluster_set_now(struct cluster *cluster, uint64_t now_ticks);
 void cluster_set_hold_sends(struct cluster *cluster, bool hold_sends);
 void cluster_set_trace(struct cluster *cluster, FILE *trace);
@@ -153,13 +155,14 @@ void cluster_inject(struct cluster *cluster, const struct raft_message *message,
 size_t cluster_flight_count(const struct cluster *cluster);
 struct cluster_flight *cluster_flight(struct cluster *cluster, size_t position);
 void cluster_deliver(struct cluster *cluster, size_t position); /* and removes it */
+/* The same in two steps: what was taken belongs to the caller until it is handed over. */
+struct cluster_flight *cluster_take(struct cluster *cluster, size_t position);
+void cluster_hand_over(struct cluster *cluster, struct cluster_flight *flight);
 void cluster_duplicate(struct cluster *cluster, size_t position);
 void cluster_drop(struct cluster *cluster, size_t position);
 
 /* ---- Views ---- */
 uint64_t cluster_ledger_end(const struct cluster *cluster);
-/* Every node's invariants. */
-void cluster_check(struct cluster *cluster);
 void cluster_print_flight(FILE *file, const struct cluster_flight *flight);
 void cluster_print_membership(FILE *file, const struct raft_membership *membership);
 const char *cluster_kind_name(enum raft_message_kind kind);
