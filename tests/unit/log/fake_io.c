@@ -40,6 +40,9 @@ static struct {
     struct list works;
     uint32_t step;
     int error;
+    uint32_t countdown; /* to the operation that fails; 0: none does */
+    int countdown_error;
+    bool is_lasting;
     int poison;
     bool is_cold;
     uint64_t now_ns;
@@ -133,6 +136,33 @@ void fake_fail(int error)
     disk.error = error;
 }
 
+void fake_fail_at(uint32_t nth, int error, bool is_lasting)
+{
+    disk.countdown = nth;
+    disk.countdown_error = error;
+    disk.is_lasting = is_lasting;
+}
+
+bool fake_fault_is_ahead(void)
+{
+    return disk.countdown > 0;
+}
+
+static bool is_fault_now(void)
+{
+    return disk.countdown > 0 && --disk.countdown == 0;
+}
+
+/* What becomes of the next operation: 0, or the errno it fails with. */
+static int outcome(bool is_change)
+{
+    if (disk.countdown_error != FAKE_SHORT_READ && is_fault_now()) {
+        disk.error = disk.is_lasting ? disk.countdown_error : disk.error;
+        return disk.countdown_error;
+    }
+    return is_change ? disk.error : 0;
+}
+
 void fake_page_cache(bool is_cold)
 {
     disk.is_cold = is_cold;
@@ -148,8 +178,9 @@ void fake_page_cache(bool is_cold)
 int io_file_open(struct io_file **file, const char *path, enum io_open_mode mode)
 {
     *file = NULL;
-    if (disk.error != 0) {
-        return disk.error;
+    int result = outcome(true);
+    if (result != 0) {
+        return result;
     }
     struct name *name = find_name(path, mode == IO_OPEN_CREATE || mode == IO_OPEN_CREATE_NEW);
     if (name == NULL ||
@@ -168,11 +199,11 @@ int io_file_open(struct io_file **file, const char *path, enum io_open_mode mode
 int io_file_size(const struct io_file *file, uint64_t *size)
 {
     *size = file->seen.size;
-    return 0;
+    return outcome(false);
 }
 
-int io_file_read(const struct io_file *file, uint64_t position, void *data, size_t length,
-                 size_t *done)
+static void read_content(const struct io_file *file, uint64_t position, void *data, size_t length,
+                         size_t *done)
 {
     ((struct io_file *)(uintptr_t)file)->is_cold = false;
     *done = 0;
@@ -181,20 +212,37 @@ int io_file_read(const struct io_file *file, uint64_t position, void *data, size
         *done = left < length ? (size_t)left : length;
         memcpy(data, file->seen.data + position, *done);
     }
-    return 0;
+}
+
+int io_file_read(const struct io_file *file, uint64_t position, void *data, size_t length,
+                 size_t *done)
+{
+    *done = 0;
+    if (disk.countdown_error == FAKE_SHORT_READ && is_fault_now()) {
+        return 0;
+    }
+    int result = outcome(false);
+    if (result == 0) {
+        read_content(file, position, data, length, done);
+    }
+    return result;
 }
 
 int io_file_read_cached(const struct io_file *file, uint64_t position, void *data, size_t length,
                         size_t *done)
 {
     *done = 0;
-    return file->is_cold ? 0 : io_file_read(file, position, data, length, done);
+    if (!file->is_cold) {
+        read_content(file, position, data, length, done);
+    }
+    return 0;
 }
 
 int io_file_write(struct io_file *file, uint64_t position, const void *data, size_t length)
 {
-    if (disk.error != 0) {
-        return disk.error;
+    int result = outcome(true);
+    if (result != 0) {
+        return result;
     }
     if (position + length > file->seen.size) {
         content_resize(&file->seen, position + length);
@@ -207,24 +255,26 @@ int io_file_write(struct io_file *file, uint64_t position, const void *data, siz
 
 int io_file_truncate(struct io_file *file, uint64_t size)
 {
-    if (disk.error == 0) {
+    int result = outcome(true);
+    if (result == 0) {
         content_resize(&file->seen, size);
     }
-    return disk.error;
+    return result;
 }
 
 int io_file_sync(struct io_file *file)
 {
-    if (disk.error == 0) {
+    int result = outcome(true);
+    if (result == 0) {
         content_copy(&file->durable, &file->seen);
     }
-    return disk.error;
+    return result;
 }
 
 int io_directory_make(const char *path)
 {
     (void)path;
-    return 0;
+    return outcome(false);
 }
 
 static bool is_in(const char *path, const char *directory)
@@ -235,37 +285,44 @@ static bool is_in(const char *path, const char *directory)
 
 int io_directory_sync(const char *path)
 {
-    for (size_t i = 0; disk.error == 0 && i < disk.name_count; i++) {
+    int result = outcome(true);
+    for (size_t i = 0; result == 0 && i < disk.name_count; i++) {
         if (is_in(disk.names[i].path, path)) {
             name_set(&disk.names[i].durable, disk.names[i].seen);
         }
     }
-    return disk.error;
+    return result;
 }
 
 int io_path_remove(const char *path)
 {
     struct name *name = find_name(path, false);
-    if (disk.error == 0 && name != NULL) {
+    int result = outcome(true);
+    if (result == 0 && name != NULL) {
         name_set(&name->seen, NULL);
     }
-    return disk.error;
+    return result;
 }
 
 int io_directory_list(const char *path, bool (*visit)(const char *name, void *context),
                       void *context)
 {
-    for (size_t i = 0; i < disk.name_count; i++) {
+    int result = outcome(false);
+    for (size_t i = 0; result == 0 && i < disk.name_count; i++) {
         if (disk.names[i].seen != NULL && is_in(disk.names[i].path, path) &&
             !visit(disk.names[i].path + strlen(path) + 1, context)) {
             break;
         }
     }
-    return 0;
+    return result;
 }
 
 int io_path_read(const char *path, size_t size_max, struct buf **content)
 {
+    int result = outcome(false);
+    if (result != 0) {
+        return result;
+    }
     struct name *name = find_name(path, false);
     if (name == NULL || name->seen == NULL) {
         return -ENOENT;
@@ -283,10 +340,11 @@ int io_path_read(const char *path, size_t size_max, struct buf **content)
 
 int io_path_replace(const char *path, const void *content, size_t length)
 {
-    if (disk.error == 0) {
+    int result = outcome(true);
+    if (result == 0) {
         fake_file_put(path, content, length);
     }
-    return disk.error;
+    return result;
 }
 
 /* ---- Flushes and works ---- */
@@ -396,6 +454,7 @@ void fake_cut_power(struct prng *prng)
     disk.error = -EIO;
     fake_run();
     disk.error = 0;
+    fake_fail_at(0, 0, false);
     disk.poison = 0;
     disk.step = 0;
     disk.timer_count = 0;

@@ -22,6 +22,12 @@ bool fake_step(void);
 void fake_run(void); /* until nothing waits */
 /* From now on every write, sync and open fails with this errno (negative); 0: no more. */
 void fake_fail(int error);
+/* The nth file operation from now (1: the next), a read as well, fails with this errno (negative);
+ * lasting: and with it every later write, sync and open, as if the process had died there.
+ * FAKE_SHORT_READ: if it is a read it ends early, as of a file that was cut meanwhile. */
+#define FAKE_SHORT_READ 1
+void fake_fail_at(uint32_t nth, int error, bool is_lasting);
+bool fake_fault_is_ahead(void); /* the nth operation has not come yet */
 /* The power goes: pending flushes and works fail; then the disk holds what survived. */
 void fake_cut_power(struct prng *prng);
 void fake_advance_ms(int64_t ms);
