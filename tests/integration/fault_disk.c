@@ -23,10 +23,14 @@
  * many of its changes arrived, the oldest first.
  *
  * Every call holds one mutex while it changes a file, and the cut takes it for good: no call that
- * began before it returns after it, so nothing is acknowledged that is undone.
+ * began before it returns after it, so nothing is acknowledged that is undone.  What is undone is
+ * undone by a child process while the broker stands still, so that it reads nothing of it either.
+ *
+ * A directory is known by what it is, not by its path: after it was renamed, or removed and made
+ * anew under the same name, a change of the old one is never undone in the new one.
  *
  * What it cannot do: see writes through mmap or write() (the broker's files are written by
- * pwritev); keep a removed or overwritten directory's files; show reads that fail; tear a sector.
+ * pwritev); keep what a renamed directory replaced; show reads that fail; tear a sector.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -48,6 +52,8 @@
 
 #define SECTOR_BYTES 512
 #define RULES_MAX 8
+#define NAME_BYTES 256
+#define DIRECTORY_ENTRIES_BYTES 4096
 
 enum call { CALL_OPEN, CALL_WRITE, CALL_TRUNCATE, CALL_SYNC, CALL_COUNT };
 static const char *const call_names[CALL_COUNT] = {"open", "write", "truncate", "sync"};
@@ -81,14 +87,26 @@ struct changed_file {
 
 enum name_change_kind { NAME_MADE, NAME_REMOVED, NAME_RENAMED, NAME_DIRECTORY_REMOVED };
 
+/* A directory with unsynced changes, whatever it is called by now. */
+struct directory {
+    struct directory *next;
+    dev_t device;
+    ino_t inode;
+    int descriptor; /* our own; its inode is not used again while it is open */
+    bool is_removed;
+};
+
 /* An unsynced change of a directory. */
 struct name_change {
     struct name_change *older;
     uint64_t number;
     enum name_change_kind kind;
-    char path[PATH_MAX];
-    char from[PATH_MAX]; /* NAME_RENAMED */
-    char kept[PATH_MAX]; /* a link to what path named before; empty: it named nothing */
+    struct directory *directory;
+    char name[NAME_BYTES];
+    struct directory *from_directory; /* NAME_RENAMED */
+    char from[NAME_BYTES];
+    struct directory *removed; /* NAME_DIRECTORY_REMOVED; NULL: it had no unsynced changes */
+    char kept[PATH_MAX];       /* a link to what the name meant before; empty: nothing */
 };
 
 static struct {
@@ -105,6 +123,8 @@ static struct {
     long sync_delay_ms;
     struct changed_file *files;
     struct name_change *names; /* the newest */
+    struct directory *directories;
+    pid_t stopped; /* in the child that cuts the power: the broker */
 } disk = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -124,6 +144,10 @@ static void tell(const char *format, ...)
 static _Noreturn void give_up(const char *what)
 {
     tell("fault_disk gives up: %s: %s\n", what, strerror(errno));
+    if (disk.stopped != 0) {
+        kill(disk.stopped, SIGABRT);
+        kill(disk.stopped, SIGCONT);
+    }
     abort();
 }
 
@@ -267,17 +291,85 @@ static void content_synced(int descriptor, uint64_t number)
 
 /* ---- Names ---- */
 
+static struct directory *find_directory(const struct stat *status)
+{
+    struct directory *directory = disk.directories;
+    while (directory != NULL &&
+           (directory->device != status->st_dev || directory->inode != status->st_ino)) {
+        directory = directory->next;
+    }
+    return directory;
+}
+
+/* The directory at a path, NULL when there is none. */
+static struct directory *directory_at(const char *path)
+{
+    int descriptor =
+        (int)syscall(SYS_openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (descriptor < 0) {
+        return NULL;
+    }
+    struct stat status;
+    if (fstat(descriptor, &status) != 0) {
+        give_up("fstat");
+    }
+    struct directory *directory = find_directory(&status);
+    if (directory != NULL) {
+        close(descriptor);
+        return directory;
+    }
+    directory = must_allocate(sizeof *directory);
+    directory->device = status.st_dev;
+    directory->inode = status.st_ino;
+    directory->descriptor = descriptor;
+    directory->next = disk.directories;
+    disk.directories = directory;
+    return directory;
+}
+
+/* The directory that a path's last name stands in, and that name; NULL when there is none. */
+static struct directory *split(const char *path, char name[NAME_BYTES])
+{
+    char parent[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t length = (size_t)(slash - path);
+    memcpy(parent, path, length);
+    parent[length] = 0;
+    snprintf(name, NAME_BYTES, "%.255s", slash + 1);
+    return directory_at(parent);
+}
+
+/* A link to what a path names now; empty when it names nothing, or a directory. */
+static void keep_target(struct name_change *change, const char *path)
+{
+    struct stat status;
+    if (lstat(path, &status) != 0 || S_ISDIR(status.st_mode)) {
+        return;
+    }
+    snprintf(change->kept, sizeof change->kept, "%.2000s/%ld-%llu", disk.lost, (long)getpid(),
+             (unsigned long long)change->number);
+    if (link(path, change->kept) != 0) {
+        give_up("keeping a name");
+    }
+}
+
+/* Called before the change; from: NAME_RENAMED, else NULL.  NULL: a directory of it is not there,
+ * so the change will not take place. */
 static struct name_change *keep_name(enum name_change_kind kind, const char *path, const char *from)
 {
     struct name_change *change = must_allocate(sizeof *change);
-    change->number = ++disk.number;
     change->kind = kind;
-    memcpy(change->path, path, strlen(path) + 1);
-    memcpy(change->from, from, strlen(from) + 1);
-    snprintf(change->kept, sizeof change->kept, "%.2000s/%ld-%llu", disk.lost, (long)getpid(),
-             (unsigned long long)change->number);
-    if (kind == NAME_MADE || link(path, change->kept) != 0) {
-        change->kept[0] = 0; /* nothing was there, or a directory, or it did not work out */
+    change->directory = split(path, change->name);
+    change->from_directory = from != NULL ? split(from, change->from) : NULL;
+    if (change->directory == NULL || (from != NULL && change->from_directory == NULL)) {
+        free(change);
+        return NULL;
+    }
+    change->number = ++disk.number;
+    if (kind == NAME_REMOVED || kind == NAME_RENAMED) {
+        keep_target(change, path);
+    } else if (kind == NAME_DIRECTORY_REMOVED) {
+        change->removed = directory_at(path);
     }
     return change;
 }
@@ -286,10 +378,16 @@ static struct name_change *keep_name(enum name_change_kind kind, const char *pat
 static int name_changed(struct name_change *change, long result)
 {
     int error = errno;
+    if (result == 0 && change == NULL) {
+        give_up("a change in a directory that was not there");
+    }
     if (result == 0) {
+        if (change->removed != NULL) {
+            change->removed->is_removed = true;
+        }
         change->older = disk.names;
         disk.names = change;
-    } else {
+    } else if (change != NULL) {
         unlink(change->kept);
         free(change);
     }
@@ -297,28 +395,81 @@ static int name_changed(struct name_change *change, long result)
     return (int)result;
 }
 
-static bool stands_in(const struct name_change *change, const char *directory)
+static void forget_name(struct name_change **at)
 {
-    size_t length = strlen(directory);
-    return strncmp(change->path, directory, length) == 0 && change->path[length] == '/' &&
-           strchr(change->path + length + 1, '/') == NULL;
+    struct name_change *change = *at;
+    *at = change->older;
+    if (change->kept[0] != 0) {
+        unlink(change->kept);
+    }
+    free(change);
 }
 
-static void names_synced(const char *directory, uint64_t number)
+/* Its removal is durable: what was changed in it before is of no account. */
+static bool is_gone(const struct directory *directory)
 {
-    struct name_change **at = &disk.names;
-    while (*at != NULL) {
-        struct name_change *change = *at;
-        if (change->number <= number && stands_in(change, directory)) {
-            *at = change->older;
-            if (change->kept[0] != 0) {
-                unlink(change->kept);
-            }
-            free(change);
-        } else {
-            at = &change->older;
+    const struct name_change *change = disk.names;
+    while (change != NULL && change->removed != directory) {
+        change = change->older;
+    }
+    return directory->is_removed && change == NULL;
+}
+
+static bool forget_names_of_one_gone(void)
+{
+    for (struct name_change **at = &disk.names; *at != NULL; at = &(*at)->older) {
+        if (is_gone((*at)->directory)) {
+            forget_name(at);
+            return true;
         }
     }
+    return false;
+}
+
+static bool is_used(const struct directory *directory)
+{
+    const struct name_change *change = disk.names;
+    while (change != NULL && change->directory != directory &&
+           change->from_directory != directory && change->removed != directory) {
+        change = change->older;
+    }
+    return change != NULL;
+}
+
+static void forget_unused_directories(void)
+{
+    struct directory **at = &disk.directories;
+    while (*at != NULL) {
+        struct directory *directory = *at;
+        if (is_used(directory)) {
+            at = &directory->next;
+        } else {
+            *at = directory->next;
+            close(directory->descriptor);
+            free(directory);
+        }
+    }
+}
+
+/* Drops what was changed up to a number in the directory that a descriptor means. */
+static void names_synced(int descriptor, uint64_t number)
+{
+    struct stat status;
+    if (fstat(descriptor, &status) != 0) {
+        give_up("fstat");
+    }
+    const struct directory *directory = find_directory(&status);
+    struct name_change **at = &disk.names;
+    while (directory != NULL && *at != NULL) {
+        if ((*at)->number <= number && (*at)->directory == directory) {
+            forget_name(at);
+        } else {
+            at = &(*at)->older;
+        }
+    }
+    while (forget_names_of_one_gone()) {
+    }
+    forget_unused_directories();
 }
 
 /* ---- The cut ---- */
@@ -392,45 +543,61 @@ static void undo_content(const struct changed_file *file, uint64_t seed)
     }
 }
 
+/* A directory that is there again, and what was removed from it follows. */
+static long make_again(const struct name_change *change)
+{
+    long result = syscall(SYS_mkdirat, change->directory->descriptor, change->name, 0700);
+    if (result != 0 || change->removed == NULL) {
+        return result;
+    }
+    int descriptor = (int)syscall(SYS_openat, change->directory->descriptor, change->name,
+                                  O_PATH | O_DIRECTORY | O_CLOEXEC);
+    change->removed->is_removed = false;
+    return descriptor >= 0 && dup2(descriptor, change->removed->descriptor) >= 0 ? 0 : -1;
+}
+
 static void undo_name(const struct name_change *change)
 {
+    if (change->directory->is_removed) {
+        return; /* and its removal arrived, so nothing can be found in it */
+    }
     char lost[PATH_MAX];
     snprintf(lost, sizeof lost, "%.2000s/%ld-lost-%llu", disk.lost, (long)getpid(),
              (unsigned long long)change->number);
+    int at = change->directory->descriptor;
     long result = 0;
     switch (change->kind) {
     case NAME_MADE:
-        result = syscall(SYS_renameat, AT_FDCWD, change->path, AT_FDCWD, lost);
+        result = syscall(SYS_renameat, at, change->name, AT_FDCWD, lost);
         break;
     case NAME_RENAMED:
-        result = syscall(SYS_renameat, AT_FDCWD, change->path, AT_FDCWD, change->from);
+        result = syscall(SYS_renameat, at, change->name, change->from_directory->descriptor,
+                         change->from);
         break;
     case NAME_REMOVED:
         break;
     case NAME_DIRECTORY_REMOVED:
-        result = syscall(SYS_mkdirat, AT_FDCWD, change->path, 0700);
+        result = make_again(change);
         break;
     }
     if (result == 0 && change->kept[0] != 0) {
-        result = link(change->kept, change->path);
+        result = linkat(AT_FDCWD, change->kept, at, change->name, 0);
     }
     if (result != 0) {
-        give_up(change->path);
+        give_up(change->name);
     }
 }
 
 /* Of each directory's changes the oldest few have arrived. */
 static void undo_names(uint64_t seed)
 {
+    static const char *const kinds[] = {"made", "removed", "renamed", "directory removed"};
     for (const struct name_change *change = disk.names; change != NULL; change = change->older) {
-        char parent[PATH_MAX];
-        memcpy(parent, change->path, sizeof parent);
-        *strrchr(parent, '/') = 0;
         uint64_t all = 0;
         uint64_t rank = 0; /* how many of the directory's changes are older */
         uint64_t mark = 0;
         for (const struct name_change *other = disk.names; other != NULL; other = other->older) {
-            if (stands_in(other, parent)) {
+            if (other->directory == change->directory) {
                 all++;
                 rank += other->number < change->number;
                 mark = other->number;
@@ -438,15 +605,98 @@ static void undo_names(uint64_t seed)
         }
         uint64_t arrived = seed != 0 ? chance(seed, mark, 0) % (all + 1) : 0;
         if (rank >= arrived) {
-            tell("undone %s\n", change->path);
+            tell("undone: %s %s\n", kinds[change->kind], change->name);
             undo_name(change);
         }
     }
 }
 
-static _Noreturn void cut_power(uint64_t seed)
+static bool is_needed(int descriptor)
 {
-    pthread_mutex_lock(&disk.mutex); /* and never given back */
+    bool is_found = descriptor == disk.log;
+    for (const struct changed_file *file = disk.files; file != NULL; file = file->next) {
+        is_found = is_found || file->descriptor == descriptor;
+    }
+    for (const struct directory *at = disk.directories; at != NULL; at = at->next) {
+        is_found = is_found || at->descriptor == descriptor;
+    }
+    return is_found;
+}
+
+/* A /proc directory whose entries are numbers.  No memory is asked for: this runs in a child that
+ * may have been forked while another thread held the allocator's lock. */
+static void for_each_number(const char *path, void (*visit)(int number))
+{
+    struct entry {
+        uint64_t inode;
+        int64_t offset;
+        unsigned short length;
+        unsigned char type;
+        char name[];
+    };
+    static _Alignas(struct entry) char entries[DIRECTORY_ENTRIES_BYTES];
+    int descriptor = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    long length;
+    while ((length = syscall(SYS_getdents64, descriptor, entries, sizeof entries)) > 0) {
+        for (long at = 0; at < length;) {
+            const struct entry *entry = (const struct entry *)(entries + at);
+            at += entry->length;
+            if (entry->name[0] != '.' && atoi(entry->name) != descriptor) {
+                visit(atoi(entry->name));
+            }
+        }
+    }
+    close(descriptor);
+    if (length < 0) {
+        give_up(path);
+    }
+}
+
+/* The broker's locks and ports must end with the broker, not with the child. */
+static void close_unneeded(int descriptor)
+{
+    if (!is_needed(descriptor)) {
+        close(descriptor);
+    }
+}
+
+static bool all_stand_still;
+
+static void look_at_thread(int thread)
+{
+    char path[64];
+    char line[512] = "";
+    snprintf(path, sizeof path, "/proc/%ld/task/%d/stat", (long)disk.stopped, thread);
+    int descriptor = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) {
+        return; /* it ended */
+    }
+    (void)!read(descriptor, line, sizeof line - 1);
+    close(descriptor);
+    const char *state = strrchr(line, ')'); /* behind the name, which may hold anything */
+    if (state != NULL && state[1] == ' ' && strchr("TXZ", state[2]) == NULL) {
+        all_stand_still = false;
+    }
+}
+
+static void stop_the_broker(void)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%ld/task", (long)disk.stopped);
+    if (kill(disk.stopped, SIGSTOP) != 0) {
+        give_up("stopping the broker");
+    }
+    do {
+        struct timespec pause_time = {.tv_nsec = 100000};
+        nanosleep(&pause_time, NULL);
+        all_stand_still = true;
+        for_each_number(path, look_at_thread);
+    } while (!all_stand_still);
+}
+
+/* In the child. */
+static void undo(uint64_t seed)
+{
     size_t files = 0;
     size_t names = 0;
     for (const struct changed_file *file = disk.files; file != NULL; file = file->next) {
@@ -459,7 +709,24 @@ static _Noreturn void cut_power(uint64_t seed)
     undo_names(seed);
     tell("cut %llu: %zu files and %zu names were not synced\n", (unsigned long long)seed, files,
          names);
-    kill(getpid(), SIGKILL);
+}
+
+static _Noreturn void cut_power(uint64_t seed)
+{
+    pthread_mutex_lock(&disk.mutex); /* and never given back */
+    pid_t broker = getpid();
+    pid_t child = _Fork();
+    if (child < 0) {
+        give_up("fork");
+    }
+    if (child == 0) {
+        disk.stopped = broker;
+        for_each_number("/proc/self/fd", close_unneeded);
+        stop_the_broker();
+        undo(seed);
+        kill(broker, SIGKILL);
+        _exit(0);
+    }
     for (;;) {
         pause();
     }
@@ -490,9 +757,10 @@ static int open_at(int directory, const char *name, int flags, mode_t mode)
     if (!fails(CALL_OPEN, path)) {
         struct stat status;
         bool is_new = (flags & O_CREAT) != 0 && lstat(path, &status) != 0;
+        struct name_change *change = is_new ? keep_name(NAME_MADE, path, NULL) : NULL;
         descriptor = (int)syscall(SYS_openat, directory, name, flags, mode);
-        if (descriptor >= 0 && is_new) {
-            name_changed(keep_name(NAME_MADE, path, ""), 0);
+        if (is_new) {
+            name_changed(change, descriptor < 0 ? -1 : 0);
         }
     }
     let_go();
@@ -607,7 +875,7 @@ static int sync_descriptor(long call, int descriptor)
     hold();
     if (result == 0) {
         content_synced(descriptor, number);
-        names_synced(path, number);
+        names_synced(descriptor, number);
     }
     let_go();
     return result;
@@ -644,7 +912,7 @@ int unlinkat(int directory, const char *name, int flags)
     hold();
     bool is_directory = (flags & AT_REMOVEDIR) != 0;
     struct name_change *change =
-        keep_name(is_directory ? NAME_DIRECTORY_REMOVED : NAME_REMOVED, path, "");
+        keep_name(is_directory ? NAME_DIRECTORY_REMOVED : NAME_REMOVED, path, NULL);
     int result = name_changed(change, syscall(SYS_unlinkat, directory, name, flags));
     let_go();
     return result;
@@ -661,7 +929,7 @@ int mkdir(const char *path, mode_t mode)
         return (int)syscall(SYS_mkdirat, AT_FDCWD, path, mode);
     }
     hold();
-    struct name_change *change = keep_name(NAME_MADE, path, "");
+    struct name_change *change = keep_name(NAME_MADE, path, NULL);
     int result = name_changed(change, syscall(SYS_mkdirat, AT_FDCWD, path, mode));
     let_go();
     return result;

@@ -15,6 +15,7 @@ from disk import Disk
 from load import Load, check
 
 POWER_CUT_SECONDS = float(os.environ.get("FLOTILLA_POWER_CUT_SECONDS", "30"))
+POWER_CUT_SEED = int(os.environ.get("FLOTILLA_POWER_CUT_SEED", "7"))
 STATUS_ABANDONED = 1
 
 
@@ -123,7 +124,7 @@ def test_power_cuts_of_all_brokers(make_faulty_cluster):
     cluster.create_topic("load", config="segment.bytes=40000")
     load = Load(cluster, "load")
     topics = []
-    chance = random.Random(7)
+    chance = random.Random(POWER_CUT_SEED)
     unsynced_files = 0
     rounds = 0
     until = time.monotonic() + POWER_CUT_SECONDS
@@ -136,7 +137,9 @@ def test_power_cuts_of_all_brokers(make_faulty_cluster):
             for disk in cluster.disks.values():
                 disk.order(f"cut {seed + disk.broker.number if seed else 0}")
             for broker in cluster.brokers.values():
-                assert broker.ended() == -9, cluster.disks[broker.number].log()[-1000:]
+                status = broker.ended()
+                assert status == -9, f"round {rounds}, seed {seed}: status {status}\n" + \
+                    "\n".join(disk.story() for disk in cluster.disks.values())
             for broker in cluster.brokers.values():
                 broker.start()
             cluster.wait_until_ready()
