@@ -159,7 +159,7 @@ static bool apply(struct log_epochs_state *state, const struct log_record *recor
     struct log_history *history = &state->history;
     switch (record->type) {
     case LOG_RECORD_FORMAT:
-        return position == LOG_EPOCHS_RECORDS_AT && record->term == EPOCHS_FORMAT_VERSION;
+        return record->term == EPOCHS_FORMAT_VERSION;
     case LOG_RECORD_HARD_STATE:
         if (record->term < state->term || record->index > UINT32_MAX) {
             return false;
@@ -194,7 +194,7 @@ static bool apply(struct log_epochs_state *state, const struct log_record *recor
         state->reset_unfinished = record->payload[0] != 0;
         return true;
     case LOG_RECORD_TYPES_END:
-        break;
+        unreachable_code(); /* parse() refuses it */
     }
     unreachable_code();
 }
