@@ -16,6 +16,7 @@
 #include "broker/topic_place.h"
 #include "wire/metadata.h"
 
+#include "base/assert.h"
 #include "base/list.h"
 
 #include <string.h>
@@ -23,6 +24,11 @@
 /* How long an answer is held back while a partition asked for has no leader: an election is over
  * within that time, and a client that is told of no leader asks again much later. */
 #define LEADER_WAIT_MS 300
+/* How long an answer that names another broker as a leader is held back.  Clients ask when their
+ * connection to a leader has closed, and the kernel closes the connections of a process that died
+ * one after the other: the client may know of the death some milliseconds before this broker does.
+ * A client that is told of the dead leader again asks no more for a second. */
+#define DEATH_NOTICE_MS 10
 /* An answer about everything is larger than what a request's own arena is made for. */
 #define ANSWER_BYTES_MAX (512u * 1024 * 1024)
 /* Topics that one request may bring into being. */
@@ -34,6 +40,7 @@ struct metadata_work {
     struct request *request;
     struct metadata_request body;
     struct topic_creation creation;
+    struct upkeep_condition notice;  /* see DEATH_NOTICE_MS */
     struct upkeep_condition leaders; /* see LEADER_WAIT_MS */
     struct arena answer;
     bool is_complete; /* false: the answer's arena is exhausted */
@@ -122,6 +129,17 @@ static bool is_asked_by_id(const struct metadata_request_metadata_request_topic 
     return asked->name.length < 0 || !uuid_is_zero(&asked->topic_id);
 }
 
+/* The topic asked for at a position; NULL: not known. */
+static const struct cluster_topic *find_asked(const struct metadata_work *work, int32_t position,
+                                              enum wire_error *error)
+{
+    require(position >= 0 && position < work->body.topics_count);
+    const struct broker_shard *shard = work->request->shard;
+    const struct metadata_request_metadata_request_topic *asked = &work->body.topics[position];
+    return is_asked_by_id(asked) ? topic_place_by_id(shard, &asked->topic_id, error)
+                                 : topic_place_by_name(shard, asked->name, error);
+}
+
 /* The position of a name among those being created, or -1. */
 static int32_t find_creation(const struct topic_creation *creation, struct wire_string name)
 {
@@ -152,16 +170,13 @@ static enum wire_error unknown_topic_error(const struct metadata_work *work,
 
 static void describe_asked_topics(struct metadata_work *work, struct metadata_response *response)
 {
-    const struct broker_shard *shard = work->request->shard;
     response->topics = allocate(work, (size_t)work->body.topics_count, sizeof(*response->topics));
     for (int32_t i = 0; work->is_complete && i < work->body.topics_count; i++) {
         const struct metadata_request_metadata_request_topic *asked = &work->body.topics[i];
         struct metadata_response_metadata_response_topic *answer =
             &response->topics[response->topics_count++];
         enum wire_error error = WIRE_ERROR_NONE;
-        const struct cluster_topic *topic = is_asked_by_id(asked)
-                                                ? topic_place_by_id(shard, &asked->topic_id, &error)
-                                                : topic_place_by_name(shard, asked->name, &error);
+        const struct cluster_topic *topic = find_asked(work, i, &error);
         if (topic != NULL) {
             describe_topic(work, topic, answer);
             continue;
@@ -218,14 +233,10 @@ static void respond(struct metadata_work *work)
 static bool have_leaders(struct upkeep_condition *condition)
 {
     const struct metadata_work *work = container_of(condition, struct metadata_work, leaders);
-    const struct broker_shard *shard = work->request->shard;
     for (int32_t i = 0; i < work->body.topics_count; i++) {
-        const struct metadata_request_metadata_request_topic *asked = &work->body.topics[i];
         enum wire_error error = WIRE_ERROR_NONE;
-        const struct cluster_topic *topic = is_asked_by_id(asked)
-                                                ? topic_place_by_id(shard, &asked->topic_id, &error)
-                                                : topic_place_by_name(shard, asked->name, &error);
-        if (topic != NULL && !topic_place_has_leaders(shard, topic)) {
+        const struct cluster_topic *topic = find_asked(work, i, &error);
+        if (topic != NULL && !topic_place_has_leaders(work->request->shard, topic)) {
             return false;
         }
     }
@@ -238,10 +249,10 @@ static void waited_for_leaders(struct upkeep_condition *condition, bool in_time)
     respond(container_of(condition, struct metadata_work, leaders));
 }
 
-static void respond_with_leaders(struct metadata_work *work)
+static void wait_for_leaders(struct metadata_work *work)
 {
     const struct broker_shard *shard = work->request->shard;
-    if (asks_for_all(work) || have_leaders(&work->leaders)) {
+    if (have_leaders(&work->leaders)) {
         respond(work);
         return;
     }
@@ -249,6 +260,54 @@ static void respond_with_leaders(struct metadata_work *work)
     work->leaders.done = waited_for_leaders;
     upkeep_wait(shard->upkeep, &work->leaders,
                 io_now_ns(shard->loop) + LEADER_WAIT_MS * 1000000ull);
+}
+
+/* ---- A death on the way ---- */
+
+static bool names_another_leader(const struct metadata_work *work)
+{
+    const struct broker_shard *shard = work->request->shard;
+    for (int32_t i = 0; i < work->body.topics_count; i++) {
+        enum wire_error error = WIRE_ERROR_NONE;
+        const struct cluster_topic *topic = find_asked(work, i, &error);
+        for (uint32_t j = 0; topic != NULL && j < topic->partition_count; j++) {
+            int32_t leader = topic_place_leader(shard, topic->partitions[j].group_id).id;
+            if (leader >= 0 && leader != (int32_t)shard->broker_id) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Nothing tells that a leader is alive; only the time that passes does. */
+static bool only_time_tells(struct upkeep_condition *condition)
+{
+    (void)condition;
+    return false;
+}
+
+static void waited_for_notice(struct upkeep_condition *condition, bool in_time)
+{
+    (void)in_time;
+    wait_for_leaders(container_of(condition, struct metadata_work, notice));
+}
+
+static void respond_with_leaders(struct metadata_work *work)
+{
+    const struct broker_shard *shard = work->request->shard;
+    if (asks_for_all(work)) {
+        respond(work);
+        return;
+    }
+    if (!names_another_leader(work)) {
+        wait_for_leaders(work);
+        return;
+    }
+    work->notice.holds = only_time_tells;
+    work->notice.done = waited_for_notice;
+    upkeep_wait(shard->upkeep, &work->notice,
+                io_now_ns(shard->loop) + DEATH_NOTICE_MS * 1000000ull);
 }
 
 /* ---- Creation on the way ---- */

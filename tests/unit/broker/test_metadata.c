@@ -110,6 +110,33 @@ static void nothing_is_made_up_about_leaders(void **state)
     fixture_close(&fixture);
 }
 
+/* A client notices the death of a leader's process a moment before this broker does. */
+static void a_leader_that_dies_while_it_is_asked_for_is_not_named(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange exchange;
+    fixture_open(&fixture);
+    fixture_add_topic(&fixture, "t", 1, NULL);
+    fake_group_follow(fixture_group(&fixture, "t", 0), 3, FIXTURE_TERM + 1);
+    ask(&exchange, &fixture, 12, "t", false);
+    assert_false(exchange.is_answered);
+    fake_broker_set_live(3, false);
+    shard_turn(&fixture.shard);
+    assert_false(exchange.is_answered); /* an election is under way */
+    fake_group_follow(fixture_group(&fixture, "t", 0), 2, FIXTURE_TERM + 2);
+    shard_turn_until_answered(&fixture.shard, &exchange);
+    assert_int_equal(take(&exchange).topics[0].partitions[0].leader_id, 2);
+    exchange_free(&exchange);
+
+    ask(&exchange, &fixture, 12, "t", false); /* and one that lives is */
+    shard_turn_until_answered(&fixture.shard, &exchange);
+    assert_int_equal(take(&exchange).topics[0].partitions[0].leader_id, 2);
+    exchange_free(&exchange);
+    fake_broker_set_live(3, true);
+    fixture_close(&fixture);
+}
+
 static void unknown_and_bad_names_are_told_apart(void **state)
 {
     (void)state;
@@ -417,6 +444,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_version_tells_the_same),
         cmocka_unit_test(nothing_is_made_up_about_leaders),
+        cmocka_unit_test(a_leader_that_dies_while_it_is_asked_for_is_not_named),
         cmocka_unit_test(unknown_and_bad_names_are_told_apart),
         cmocka_unit_test(a_topic_is_made_on_demand),
         cmocka_unit_test(garbage_closes),
