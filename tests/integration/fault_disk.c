@@ -639,7 +639,7 @@ static void for_each_number(const char *path, void (*visit)(int number))
     long length;
     while ((length = syscall(SYS_getdents64, descriptor, entries, sizeof entries)) > 0) {
         for (long at = 0; at < length;) {
-            const struct entry *entry = (const struct entry *)(entries + at);
+            const struct entry *entry = (const void *)(entries + at);
             at += entry->length;
             if (entry->name[0] != '.' && atoi(entry->name) != descriptor) {
                 visit(atoi(entry->name));
