@@ -216,6 +216,7 @@ static bool propose(struct partition *partition, struct produce_item *item)
     case REPLICA_ALREADY_RUNNING:
     case REPLICA_NOT_RUNNING:
     case REPLICA_DELETED:
+    case REPLICA_SUPERSEDED:
     case REPLICA_FOREIGN:
     case REPLICA_DAMAGED:
     case REPLICA_DISK_FAILED:

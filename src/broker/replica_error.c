@@ -16,6 +16,7 @@ enum wire_error replica_error(enum replica_result result)
     case REPLICA_INVALID_GROUP_ID:
     case REPLICA_BAD_REQUEST:
     case REPLICA_ALREADY_RUNNING:
+    case REPLICA_SUPERSEDED:
         return WIRE_ERROR_INVALID_REQUEST;
     case REPLICA_NOT_RUNNING:
     case REPLICA_NOT_LEADER:

@@ -214,7 +214,7 @@ enum raft_result raft_propose(struct raft *raft, uint64_t span_indexes, uint64_t
                               struct raft_entry *entry);
 
 /* Proposes the membership that differs from the current one by exactly one voter or learner added,
- * removed or promoted.  On RAFT_OK the host appends *entry at once, as with raft_propose. */
+ * removed or promoted, or by a later epoch alone.  On RAFT_OK the host appends *entry at once, as with raft_propose. */
 enum raft_result raft_propose_membership(struct raft *raft,
                                          const struct raft_membership *membership,
                                          struct raft_entry *entry);

@@ -76,13 +76,15 @@ static uint32_t count_changed(const struct raft_membership *listed,
     return changed;
 }
 
-/* Exactly one server added, removed or promoted. */
+/* Exactly one server added, removed or promoted, or none and a later epoch: then the same members
+ * follow a decision that they must be known to follow. */
 static bool is_single_change(const struct raft_membership *from, const struct raft_membership *to)
 {
     bool is_demotion = false;
     uint32_t changed = count_changed(from, to, false, &is_demotion);
     changed += count_changed(to, from, true, &is_demotion);
-    return changed == 1 && !is_demotion;
+    bool is_step = changed == 1 || (changed == 0 && to->epoch > from->epoch);
+    return is_step && !is_demotion && to->epoch >= from->epoch;
 }
 
 enum raft_result raft_propose_membership(struct raft *raft,

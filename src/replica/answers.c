@@ -13,6 +13,7 @@ static const char *const result_texts[] = {
     [REPLICA_ALREADY_RUNNING] = "Raft group already running",
     [REPLICA_NOT_RUNNING] = "Raft group not running",
     [REPLICA_DELETED] = "Raft group was deleted",
+    [REPLICA_SUPERSEDED] = "a later replica of the Raft group runs here",
     [REPLICA_FOREIGN] = "Raft group directory belongs to another cluster or broker",
     [REPLICA_DAMAGED] = "Raft group data is damaged",
     [REPLICA_DISK_FAILED] = "disk failed",

@@ -91,9 +91,10 @@ struct replica_frame_writer {
 void replica_frame_init(struct replica_frame_writer *frame);
 void replica_frame_free(struct replica_frame_writer *frame);
 void replica_frame_begin(struct replica_frame_writer *frame, const struct replica_frame_head *head);
-/* Any message but an APPEND. */
+/* Any message but an APPEND.  incarnation: of the replica that sends it; APPENDs need none, as what
+ * a leader sends is true whatever became of its replica. */
 void replica_frame_add_message(struct replica_frame_writer *frame,
-                               const struct raft_message *message);
+                               const struct raft_message *message, uint32_t incarnation);
 /* An APPEND with its entries as the log gave them; takes references on their bufs. */
 void replica_frame_add_append(struct replica_frame_writer *frame,
                               const struct raft_message *message, const struct log_entry *entries,
@@ -123,6 +124,7 @@ struct replica_frame_item {
     enum replica_frame_item_kind kind;
     uint64_t group_id;
     struct raft_message message;         /* MESSAGE; from and to are left 0 */
+    uint32_t incarnation;                /* MESSAGE, but of an APPEND */
     struct replica_snapshot_chunk chunk; /* CHUNK */
     struct replica_snapshot_ack ack;     /* ACK */
 };

@@ -13,6 +13,10 @@
 #define FRAME_TAG_CHUNK 64
 #define FRAME_TAG_ACK 65
 
+/* Set in the tag of a Raft message: the incarnation of the sender's replica follows the group id.
+ */
+#define FRAME_TAG_HAS_INCARNATION 0x80
+
 /* Which fields of a Raft message are not zero, in the order they are written. */
 #define FRAME_HAS_INDEX 0x01
 #define FRAME_HAS_INDEX_TERM 0x02

@@ -9,6 +9,7 @@
 #include "replica/frame.h"
 #include "replica/frame_format.h"
 #include "replica/membership_codec.h"
+#include "replica/replica.h"
 #include "wire/batch.h"
 
 #include <string.h>
@@ -264,15 +265,27 @@ static void read_ack(struct replica_frame_reader *reader, struct replica_snapsho
     ack->status = (enum replica_snapshot_status)status;
 }
 
+static void read_incarnation(struct replica_frame_reader *reader, struct replica_frame_item *item,
+                             uint8_t tag)
+{
+    uint64_t incarnation = (tag & FRAME_TAG_HAS_INCARNATION) != 0 ? read_number(reader) : 0;
+    if (incarnation >= REPLICA_INCARNATION_NONE) {
+        wire_fail(&reader->cursor, "peer frame: incarnation out of range");
+    }
+    item->incarnation = (uint32_t)incarnation;
+}
+
 static void read_item(struct replica_frame_reader *reader, struct replica_frame_item *item,
                       uint8_t tag)
 {
-    if (tag < RAFT_MESSAGE_KINDS) {
+    uint8_t kind = tag & (uint8_t)~FRAME_TAG_HAS_INCARNATION;
+    if (kind < RAFT_MESSAGE_KINDS) {
         item->kind = REPLICA_FRAME_MESSAGE;
-        item->message.kind = (enum raft_message_kind)tag;
+        item->message.kind = (enum raft_message_kind)kind;
+        read_incarnation(reader, item, tag);
         item->message.group_id = item->group_id;
         read_message_head(reader, &item->message);
-        if (tag == RAFT_MESSAGE_APPEND && reader->cursor.error == NULL) {
+        if (kind == RAFT_MESSAGE_APPEND && reader->cursor.error == NULL) {
             read_entries(reader, &item->message);
         }
     } else if (tag == FRAME_TAG_CHUNK) {

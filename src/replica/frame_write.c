@@ -74,10 +74,14 @@ static uint8_t fields_present(const struct raft_message *message)
 
 /* Terms near the sender's and commits near the index are written as what is missing to them. */
 static void write_message_head(struct replica_frame_writer *frame,
-                               const struct raft_message *message)
+                               const struct raft_message *message, uint32_t incarnation)
 {
     uint8_t fields = fields_present(message);
-    write_item_head(frame, (uint8_t)message->kind, message->group_id);
+    uint8_t has_incarnation = incarnation != 0 ? FRAME_TAG_HAS_INCARNATION : 0;
+    write_item_head(frame, (uint8_t)message->kind | has_incarnation, message->group_id);
+    if (incarnation != 0) {
+        write_number(frame, incarnation);
+    }
     wire_write_int8(&frame->writer, (int8_t)fields);
     write_number(frame, message->term);
     if ((fields & FRAME_HAS_INDEX) != 0) {
@@ -101,10 +105,10 @@ static void write_message_head(struct replica_frame_writer *frame,
 }
 
 void replica_frame_add_message(struct replica_frame_writer *frame,
-                               const struct raft_message *message)
+                               const struct raft_message *message, uint32_t incarnation)
 {
     require(message->kind < RAFT_MESSAGE_KINDS && message->kind != RAFT_MESSAGE_APPEND);
-    write_message_head(frame, message);
+    write_message_head(frame, message, incarnation);
 }
 
 static void splice_payload(struct replica_frame_writer *frame, const struct buf_slice *payload)
@@ -136,7 +140,7 @@ void replica_frame_add_append(struct replica_frame_writer *frame,
 {
     require(message->kind == RAFT_MESSAGE_APPEND);
     require(count > 0 && count <= REPLICA_FRAME_ENTRIES_MAX);
-    write_message_head(frame, message);
+    write_message_head(frame, message, 0);
     wire_write_unsigned_varint(&frame->writer, (uint32_t)count);
     uint64_t position = message->index;
     for (size_t i = 0; i < count; i++) {

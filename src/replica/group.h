@@ -56,8 +56,17 @@ struct replica_barrier {
     void *context;
 };
 
+/* The least incarnation of a node's replica that this group listens to. */
+struct replica_expectation {
+    uint32_t node_id; /* 0: none */
+    uint32_t incarnation;
+};
+
 struct replica_group {
     uint64_t id;
+    uint32_t incarnation; /* as asked for, then as found on disk */
+    uint32_t floor;       /* DELETING: what its tombstone says */
+    struct replica_expectation expectations[RAFT_MEMBERS_MAX];
     struct replica_manager *manager;
     /* NULL: none was given (deleting a group that does not run), or the start failed and it is the
      * caller's again. */
@@ -137,8 +146,9 @@ void replica_group_fail(struct replica_group *group, enum replica_result failure
  * last, waiting reads fail, transfers end. */
 void replica_group_begin_retire(struct replica_group *group);
 void replica_group_retire(struct replica_group *group);
-/* Begins the stop of a RUNNING, STARTING or FAILED group, or of an absent one to be deleted. */
-void replica_group_begin_stop(struct replica_group *group, bool delete_data);
+/* Begins the stop of a RUNNING, STARTING or FAILED group, or of an absent one to be deleted.
+ * floor: 0 to keep the data, else of the tombstone. */
+void replica_group_begin_stop(struct replica_group *group, uint32_t floor);
 /* Nothing holds a STOPPING or DELETING group any more: on to its closing. */
 void replica_group_released(struct replica_group *group);
 
@@ -155,6 +165,12 @@ void replica_group_receive(struct replica_group *group, const struct raft_messag
                            const struct buf_slice *payloads);
 /* Appends an entry that the core has taken. */
 void replica_group_append_control(struct replica_group *group, const struct raft_entry *entry);
+
+/* ---- expectations.c ---- */
+
+/* False when the message is from a replica of the node that is no more. */
+bool replica_group_listens_to(const struct replica_group *group, uint32_t node_id,
+                              uint32_t incarnation);
 
 /* ---- joined.c ---- */
 

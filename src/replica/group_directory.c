@@ -2,9 +2,11 @@
  *
  * group_directory.c -- the file `group`, and making and removing group directories.
  *
- *     magic (4), format (2), cluster id (16), broker id (4), group id (8), join (1),
- *     applier name length (1) and name, membership length (2) and membership,
- *     description length (2) and description, crc32c of all before (4)
+ *     magic (4), format (2), cluster id (16), broker id (4), group id (8), incarnation (4), join
+ * (1), applier name length (1) and name, membership length (2) and membership, description length
+ * (2) and description, crc32c of all before (4)
+ *
+ * Format 1 had no incarnation: it is 0.
  */
 #include "replica/group_directory.h"
 
@@ -20,7 +22,7 @@
 #include <string.h>
 
 #define RECORD_MAGIC 0x464c4752 /* "FLGR" */
-#define RECORD_FORMAT 1
+#define RECORD_FORMAT 2
 #define RECORD_BYTES_MAX 4096
 
 char *replica_group_path(const char *data_directory, uint64_t group_id, const char *suffix,
@@ -46,6 +48,7 @@ static void encode_record(struct wire_writer *writer, const struct replica_group
     wire_write_uuid(writer, &record->cluster_id);
     wire_write_uint32(writer, record->broker_id);
     wire_write_int64(writer, (int64_t)record->group_id);
+    wire_write_uint32(writer, record->incarnation);
     wire_write_bool(writer, record->join);
     wire_write_int8(writer, (int8_t)name_length);
     wire_write_raw(writer, record->applier_name, name_length);
@@ -57,11 +60,13 @@ static void encode_record(struct wire_writer *writer, const struct replica_group
     ensure(wire_writer_length(writer) <= RECORD_BYTES_MAX);
 }
 
-static void decode_fields(struct wire_cursor *cursor, struct replica_group_record *record)
+static void decode_fields(struct wire_cursor *cursor, int16_t format,
+                          struct replica_group_record *record)
 {
     record->cluster_id = wire_read_uuid(cursor);
     record->broker_id = wire_read_uint32(cursor);
     record->group_id = (uint64_t)wire_read_int64(cursor);
+    record->incarnation = format >= 2 ? wire_read_uint32(cursor) : 0;
     record->join = wire_read_bool(cursor);
     size_t length = (uint8_t)wire_read_int8(cursor);
     const uint8_t *bytes = wire_read_raw(cursor, length);
@@ -91,10 +96,12 @@ static bool decode_record(struct replica_group_record *record, const struct buf 
     memset(record, 0, sizeof *record);
     struct wire_cursor cursor;
     wire_cursor_init(&cursor, content->data, content->length_bytes, NULL);
-    if (wire_read_int32(&cursor) != RECORD_MAGIC || wire_read_int16(&cursor) != RECORD_FORMAT) {
+    int32_t magic = wire_read_int32(&cursor);
+    int16_t format = wire_read_int16(&cursor);
+    if (magic != RECORD_MAGIC || format < 1 || format > RECORD_FORMAT) {
         return false;
     }
-    decode_fields(&cursor, record);
+    decode_fields(&cursor, format, record);
     size_t covered = content->length_bytes - wire_remaining(&cursor);
     uint32_t crc = wire_read_uint32(&cursor);
     return cursor.error == NULL && wire_remaining(&cursor) == 0 &&

@@ -35,7 +35,8 @@ struct replica_group_record {
     struct uuid cluster_id;
     uint32_t broker_id;
     uint64_t group_id;
-    bool join; /* came empty and may have voted before: see may_vote in raft.h */
+    uint32_t incarnation; /* see replica.h */
+    bool join;            /* came empty and may have voted before: see may_vote in raft.h */
     struct raft_membership members; /* the founding ones; empty when join */
     char applier_name[REPLICA_APPLIER_NAME_SIZE];
     size_t description_length;

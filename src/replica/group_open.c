@@ -33,6 +33,8 @@ static void check_record(struct replica_open *open, const struct replica_group_r
         fail(open, REPLICA_FOREIGN, "stamped with another cluster, broker or group id");
     } else if (strcmp(found->applier_name, open->record.applier_name) != 0) {
         fail(open, REPLICA_DAMAGED, "the directory is of another kind of group");
+    } else if (found->incarnation < open->floor) {
+        fail(open, REPLICA_DISK_FAILED, "the directory of a deleted replica is still there");
     } else {
         open->record = *found; /* what was founded wins over what is asked for now */
     }

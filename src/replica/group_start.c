@@ -21,14 +21,16 @@
 
 static bool is_spec_sound(const struct replica_group_spec *spec)
 {
-    return spec->applier != NULL && spec->applier->type != NULL &&
+    return spec->incarnation < REPLICA_INCARNATION_NONE && spec->applier != NULL &&
+           spec->applier->type != NULL &&
            strlen(spec->applier->type->name) < REPLICA_APPLIER_NAME_SIZE &&
            spec->description_length <= REPLICA_DESCRIPTION_BYTES_MAX &&
            (spec->join || raft_membership_is_valid(&spec->members));
 }
 
 /* What a start of a group in this state is told. */
-static enum replica_result refusal(const struct replica_group *group)
+static enum replica_result refusal(const struct replica_group *group,
+                                   const struct replica_group_spec *spec)
 {
     switch (group->state) {
     case GROUP_STARTING:
@@ -38,8 +40,9 @@ static enum replica_result refusal(const struct replica_group *group)
         return group->failure;
     case GROUP_STOPPING:
         return REPLICA_BUSY;
-    case GROUP_DELETING:
-        return REPLICA_DELETED;
+    case GROUP_DELETING: /* an earlier life of the replica, and soon gone */
+        ensure(spec->incarnation >= group->floor);
+        return REPLICA_BUSY;
     case GROUP_GONE:
     case GROUP_STATES:
         break;
@@ -57,12 +60,12 @@ static enum replica_result check(struct replica_manager *manager,
         !is_spec_sound(spec)) {
         return REPLICA_BAD_REQUEST;
     }
-    if (replica_tombstones_has(&manager->tombstones, spec->group_id)) {
+    if (spec->incarnation < replica_tombstones_floor(&manager->tombstones, spec->group_id)) {
         return REPLICA_DELETED;
     }
     const struct replica_group *group = map_get(&manager->groups, spec->group_id);
     if (group != NULL) {
-        return refusal(group);
+        return refusal(group, spec);
     }
     return manager->is_stopping ? REPLICA_BUSY : REPLICA_OK;
 }
@@ -73,6 +76,7 @@ static void fill_record(struct replica_group_record *record, const struct replic
     record->cluster_id = manager->options.cluster_id;
     record->broker_id = manager->options.broker_id;
     record->group_id = spec->group_id;
+    record->incarnation = spec->incarnation;
     record->join = spec->join;
     if (!spec->join) {
         record->members = spec->members;
@@ -96,6 +100,7 @@ void replica_group_start(struct replica_manager *manager, const struct replica_g
         return;
     }
     struct replica_group *group = replica_group_new(manager, spec->group_id, spec->applier);
+    group->incarnation = spec->incarnation;
     group->snapshot_bytes = spec->snapshot_bytes;
     group->drops_prefix = spec->drop_prefix_after_snapshot;
     struct replica_open *open = memory_allocate_zeroed(sizeof *open);
@@ -104,6 +109,7 @@ void replica_group_start(struct replica_manager *manager, const struct replica_g
     open->done = done;
     open->context = context;
     open->log_options = spec->log;
+    open->floor = replica_tombstones_floor(&manager->tombstones, spec->group_id);
     fill_record(&open->record, manager, spec);
     list_node_init(&open->node);
     list_append(&manager->opens_waiting, &open->node);
@@ -272,6 +278,7 @@ static enum replica_result settle(struct replica_open *open)
 {
     struct replica_group *group = open->group;
     group->log = open->log;
+    group->incarnation = open->record.incarnation;
     if (open->record_file != NULL) {
         replica_creation_note(group, open->record_file);
     }

@@ -26,27 +26,53 @@ static void add_waiter(struct replica_group *group,
     list_append(&group->stop_waiters, &waiter->node);
 }
 
-void replica_group_stop(struct replica_manager *manager, uint64_t group_id, bool delete_data,
-                        void (*done)(void *context, enum replica_result result), void *context)
+/* Why the group cannot be stopped with this floor, or OK. */
+static enum replica_result check_stop(const struct replica_group *group, uint32_t floor)
+{
+    if (group->state == GROUP_DELETING) {
+        return floor > group->floor ? REPLICA_BUSY : REPLICA_OK;
+    }
+    return floor > 0 && group->incarnation >= floor ? REPLICA_SUPERSEDED : REPLICA_OK;
+}
+
+/* floor: 0 to keep the data, else of the tombstone. */
+static void stop(struct replica_manager *manager, uint64_t group_id, uint32_t floor,
+                 void (*done)(void *context, enum replica_result result), void *context)
 {
     require(done != NULL);
     struct replica_group *group = map_get(&manager->groups, group_id);
-    bool is_tombstoned = replica_tombstones_has(&manager->tombstones, group_id);
+    uint32_t old_floor = replica_tombstones_floor(&manager->tombstones, group_id);
+    enum replica_result result = group != NULL ? check_stop(group, floor) : REPLICA_OK;
     if (group_id == 0) {
         replica_answer_stop(manager, done, context, REPLICA_INVALID_GROUP_ID);
+    } else if (result != REPLICA_OK) {
+        replica_answer_stop(manager, done, context, result);
     } else if (group != NULL) {
         add_waiter(group, done, context);
-        replica_group_begin_stop(group, delete_data);
-    } else if (!delete_data) {
+        replica_group_begin_stop(group, floor);
+    } else if (floor == 0) {
         replica_answer_stop(manager, done, context,
-                            is_tombstoned ? REPLICA_DELETED : REPLICA_NOT_RUNNING);
-    } else if (is_tombstoned) {
+                            old_floor > 0 ? REPLICA_DELETED : REPLICA_NOT_RUNNING);
+    } else if (floor <= old_floor) {
         replica_answer_stop(manager, done, context, REPLICA_OK); /* as it was the first time */
     } else {
         group = replica_group_new(manager, group_id, NULL);
         add_waiter(group, done, context);
-        replica_group_begin_stop(group, true);
+        replica_group_begin_stop(group, floor);
     }
+}
+
+void replica_group_stop(struct replica_manager *manager, uint64_t group_id, bool delete_data,
+                        void (*done)(void *context, enum replica_result result), void *context)
+{
+    stop(manager, group_id, delete_data ? REPLICA_INCARNATION_NONE : 0, done, context);
+}
+
+void replica_group_remove(struct replica_manager *manager, uint64_t group_id, uint32_t incarnation,
+                          void (*done)(void *context, enum replica_result result), void *context)
+{
+    require(incarnation < REPLICA_INCARNATION_NONE);
+    stop(manager, group_id, incarnation + 1, done, context);
 }
 
 static void begin_tombstone(struct replica_group *group)
@@ -57,19 +83,21 @@ static void begin_tombstone(struct replica_group *group)
         group->is_closing = false;
     }
     group->is_tombstone_due = true;
-    replica_tombstones_add(&manager->tombstones, group->id);
+    replica_tombstones_add(&manager->tombstones, group->id, group->floor);
     list_append(&manager->tombstones_waiting, &group->close_node);
     replica_manager_wake(manager);
 }
 
-void replica_group_begin_stop(struct replica_group *group, bool delete_data)
+void replica_group_begin_stop(struct replica_group *group, uint32_t floor)
 {
     enum replica_group_state from = group->state;
+    bool delete_data = floor > 0;
     if (from == GROUP_DELETING || (from == GROUP_STOPPING && !delete_data)) {
         return; /* on its way already */
     }
     replica_group_move(group, delete_data ? GROUP_DELETING : GROUP_STOPPING);
     if (delete_data) {
+        group->floor = floor;
         begin_tombstone(group);
     }
     if (from == GROUP_RUNNING) {
@@ -173,6 +201,10 @@ static void remove_directory(struct replica_close *close)
     if (state == RECORD_WHOLE &&
         !replica_record_is_ours(&record, &options->cluster_id, options->broker_id, group_id)) {
         close->result = REPLICA_FOREIGN;
+        return;
+    }
+    if (state == RECORD_WHOLE && record.incarnation >= close->group->floor) {
+        close->result = REPLICA_SUPERSEDED;
         return;
     }
     close->error = replica_directory_delete(options->data_directory, group_id);

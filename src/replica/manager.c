@@ -159,7 +159,7 @@ const char *replica_group_state_text(struct replica_manager *manager, uint64_t g
     if (group != NULL) {
         return replica_group_state_name(group->state);
     }
-    return replica_tombstones_has(&manager->tombstones, group_id) ? "tombstoned" : "absent";
+    return replica_tombstones_floor(&manager->tombstones, group_id) > 0 ? "tombstoned" : "absent";
 }
 
 static struct replica_group *next_in(struct replica_manager *manager, size_t *position,
@@ -233,19 +233,29 @@ static bool is_ours(const struct replica_manager *manager,
                                   group_id);
 }
 
-static void finish_deletion(struct replica_manager *manager, uint64_t group_id)
+/* The tombstone is about what stands in the group's directory, or about what a deletion left. */
+static bool is_dead(const struct replica_manager *manager, uint64_t group_id,
+                    enum replica_record_state state, const struct replica_group_record *record)
 {
-    struct replica_group_record record;
-    int result;
-    enum replica_record_state state =
-        replica_record_read(manager->options.data_directory, group_id, &record, &result);
-    if (state == RECORD_WHOLE && !is_ours(manager, &record, group_id)) {
+    uint32_t floor = replica_tombstones_floor(&manager->tombstones, group_id);
+    if (state == RECORD_WHOLE) {
+        return record->incarnation < floor;
+    }
+    /* What cannot be read may be a later life of the replica. */
+    return floor == REPLICA_INCARNATION_NONE || (state == RECORD_ABSENT && floor > 0);
+}
+
+static void finish_deletion(struct replica_manager *manager, uint64_t group_id,
+                            enum replica_record_state state,
+                            const struct replica_group_record *record)
+{
+    if (state == RECORD_WHOLE && !is_ours(manager, record, group_id)) {
         trace_error(
             "group %llu: deleted here, but its directory belongs to another cluster or broker",
             (unsigned long long)group_id);
         return;
     }
-    result = replica_directory_delete(manager->options.data_directory, group_id);
+    int result = replica_directory_delete(manager->options.data_directory, group_id);
     if (result < 0) {
         trace_error("group %llu: its deletion could not be finished: %s",
                     (unsigned long long)group_id, strerror(-result));
@@ -259,15 +269,17 @@ static void scan_group(struct replica_manager *manager, uint64_t group_id,
                                      size_t description_length, void *context),
                        void *context)
 {
-    if (replica_tombstones_has(&manager->tombstones, group_id)) {
-        finish_deletion(manager, group_id);
-        return;
-    }
     static const struct log_options log_options = {
         .segment_bytes = 1u << 30, .segment_ms = UINT32_MAX, .index_interval_bytes = 4096};
     struct replica_group_record record;
     int result;
-    switch (replica_record_read(manager->options.data_directory, group_id, &record, &result)) {
+    enum replica_record_state state =
+        replica_record_read(manager->options.data_directory, group_id, &record, &result);
+    if (is_dead(manager, group_id, state, &record)) {
+        finish_deletion(manager, group_id, state, &record);
+        return;
+    }
+    switch (state) {
     case RECORD_WHOLE:
         visit(group_id, record.description, record.description_length, context);
         break;

@@ -125,6 +125,7 @@ struct replica_open {
     void *context;
     struct log_options log_options;
     struct replica_group_record record; /* as asked for; the worker puts what is on disk */
+    uint32_t floor;                     /* a replica below it is dead */
 
     enum replica_result result;
     bool is_new;

@@ -10,7 +10,9 @@
 
 #include <string.h>
 
+/* Version 1 adds the epoch behind the counts; version 0 is written when it is 0. */
 #define MEMBERSHIP_VERSION 0
+#define MEMBERSHIP_VERSION_EPOCH 1
 
 static size_t encode_ids(const uint32_t *ids, uint32_t count, uint8_t *bytes)
 {
@@ -27,10 +29,12 @@ size_t replica_membership_encode(const struct raft_membership *membership, uint8
 {
     require(membership->voter_count <= RAFT_MEMBERS_MAX);
     require(membership->learner_count <= RAFT_MEMBERS_MAX);
-    bytes[0] = MEMBERSHIP_VERSION;
+    bool has_epoch = membership->epoch != 0;
+    bytes[0] = has_epoch ? MEMBERSHIP_VERSION_EPOCH : MEMBERSHIP_VERSION;
     bytes[1] = (uint8_t)membership->voter_count;
     bytes[2] = (uint8_t)membership->learner_count;
     size_t length = 3;
+    length += has_epoch ? encode_ids(&membership->epoch, 1, bytes + length) : 0;
     length += encode_ids(membership->voters, membership->voter_count, bytes + length);
     length += encode_ids(membership->learners, membership->learner_count, bytes + length);
     ensure(length <= REPLICA_MEMBERSHIP_BYTES_MAX);
@@ -53,7 +57,9 @@ bool replica_membership_decode(struct raft_membership *membership, const uint8_t
     int8_t version = wire_read_int8(&cursor);
     uint32_t voter_count = (uint8_t)wire_read_int8(&cursor);
     uint32_t learner_count = (uint8_t)wire_read_int8(&cursor);
-    if (cursor.error != NULL || version != MEMBERSHIP_VERSION || voter_count > RAFT_MEMBERS_MAX ||
+    bool is_known = version == MEMBERSHIP_VERSION || version == MEMBERSHIP_VERSION_EPOCH;
+    membership->epoch = version == MEMBERSHIP_VERSION_EPOCH ? wire_read_uint32(&cursor) : 0;
+    if (cursor.error != NULL || !is_known || voter_count > RAFT_MEMBERS_MAX ||
         learner_count > RAFT_MEMBERS_MAX ||
         wire_remaining(&cursor) != ((size_t)voter_count + learner_count) * 4) {
         return false;

@@ -14,8 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* version, two counts, and the ids. */
-#define REPLICA_MEMBERSHIP_BYTES_MAX (3 + 2 * RAFT_MEMBERS_MAX * 4)
+/* version, two counts, the epoch, and the ids. */
+#define REPLICA_MEMBERSHIP_BYTES_MAX (3 + 4 + 2 * RAFT_MEMBERS_MAX * 4)
 
 /* Returns the length written into bytes (REPLICA_MEMBERSHIP_BYTES_MAX long). */
 size_t replica_membership_encode(const struct raft_membership *membership, uint8_t *bytes);

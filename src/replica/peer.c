@@ -127,12 +127,12 @@ void replica_peers_flush(struct replica_manager *manager)
     }
 }
 
-void replica_peer_send_message(struct replica_manager *manager, const struct raft_message *message)
+void replica_peer_send_message(struct replica_group *group, const struct raft_message *message)
 {
-    struct replica_frame_writer *frame = replica_peer_frame(manager, message->to);
+    struct replica_frame_writer *frame = replica_peer_frame(group->manager, message->to);
     if (frame == NULL) {
-        counter_add(&manager->stats.messages_dropped, 1);
+        counter_add(&group->manager->stats.messages_dropped, 1);
         return;
     }
-    replica_frame_add_message(frame, message);
+    replica_frame_add_message(frame, message, group->incarnation);
 }

@@ -36,7 +36,7 @@ struct replica_peer *replica_peer_find(struct replica_manager *manager, uint32_t
 /* Queues the frames of this turn on their streams. */
 void replica_peers_flush(struct replica_manager *manager);
 /* Sends what it is, or counts it as dropped. */
-void replica_peer_send_message(struct replica_manager *manager, const struct raft_message *message);
+void replica_peer_send_message(struct replica_group *group, const struct raft_message *message);
 void replica_peers_free(struct replica_manager *manager);
 
 /* ---- append_sender.c ---- */

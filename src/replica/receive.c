@@ -32,6 +32,11 @@ static void deliver(struct replica_manager *manager, uint32_t from, struct repli
     if (item->kind == REPLICA_FRAME_MESSAGE) {
         item->message.from = from;
         item->message.to = manager->options.broker_id;
+        if (item->message.kind != RAFT_MESSAGE_APPEND &&
+            !replica_group_listens_to(group, from, item->incarnation)) {
+            counter_add(&manager->stats.messages_dropped, 1);
+            return;
+        }
         replica_group_receive(group, &item->message, manager->reader.payloads);
     } else if (item->kind == REPLICA_FRAME_CHUNK) {
         replica_install_chunk(group, from, &item->chunk);

@@ -10,12 +10,14 @@
  * Life of a group:
  *
  *     ABSENT -> STARTING -> RUNNING -> STOPPING -> ABSENT
- *                   |           |          `-> DELETING -> TOMBSTONED (never again)
+ *                   |           |          `-> DELETING -> TOMBSTONED
  *                   |           `-> FAILED   (disk error or damage: kept as it is, not served)
  *                   `-> FAILED
  *
- * Deleting makes a tombstone durable before it unlinks the first file; a tombstoned id is never
- * started again, and a late message for it is dropped.
+ * Deleting makes a tombstone durable before it unlinks the first file.  A tombstone is for a group,
+ * which then never lives here again, or for a replica's incarnation and those before it: one life
+ * of its data on this broker, numbered by the owner, who gives a replica that comes back a higher
+ * number.  What is dead is never started again, and its late messages count for nothing.
  *
  * Not here: topics, Kafka, sockets (streams are handed in, connected and authenticated).
  *
@@ -40,6 +42,7 @@ struct replica_manager;
 struct replica_group;
 
 #define REPLICA_DESCRIPTION_BYTES_MAX 1024
+#define REPLICA_INCARNATION_NONE UINT32_MAX /* above every incarnation */
 
 struct replica_manager_options {
     struct shard *shard;
@@ -60,6 +63,7 @@ enum replica_result {
     REPLICA_ALREADY_RUNNING,  /* "Raft group already running" */
     REPLICA_NOT_RUNNING,      /* "Raft group not running" */
     REPLICA_DELETED,          /* tombstoned: "Raft group was deleted" */
+    REPLICA_SUPERSEDED,       /* a later incarnation of the replica runs here */
     REPLICA_FOREIGN,          /* the directory belongs to another cluster or broker */
     REPLICA_DAMAGED,          /* the log cannot be proven whole */
     REPLICA_DISK_FAILED,
@@ -94,6 +98,7 @@ void replica_manager_scan(struct replica_manager *manager,
 
 struct replica_group_spec {
     uint64_t group_id;
+    uint32_t incarnation; /* of this replica; 0: a founding one */
     struct raft_membership
         members; /* the founding voters, the same on every replica (join = false) */
     bool join;   /* an empty replica that waits to be added by a running group */
@@ -118,6 +123,12 @@ void replica_group_start(struct replica_manager *manager, const struct replica_g
  * tombstone all the same, so that a start that comes late is refused. */
 void replica_group_stop(struct replica_manager *manager, uint64_t group_id, bool delete_data,
                         void (*done)(void *context, enum replica_result result), void *context);
+
+/* Likewise deletes the replica that runs if its incarnation is not above the one given, which is
+ * dead from then on with all before it, while later ones may live.  SUPERSEDED when a later one
+ * runs: nothing was done. */
+void replica_group_remove(struct replica_manager *manager, uint64_t group_id, uint32_t incarnation,
+                          void (*done)(void *context, enum replica_result result), void *context);
 
 /* Hands over what this broker leads (as far as others can take it) and stops all groups. */
 void replica_manager_stop(struct replica_manager *manager, void (*done)(void *context),
@@ -156,6 +167,10 @@ void replica_log_changed(struct replica_group *group);
 void replica_take_snapshot(struct replica_group *group);
 
 uint64_t replica_group_id(const struct replica_group *group);
+uint32_t replica_group_incarnation(const struct replica_group *group);
+/* From now on messages to this group from an earlier incarnation of the node's replica are dropped:
+ * what that one acknowledged, this one does not have.  Called before the node is made a member. */
+void replica_group_expect(struct replica_group *group, uint32_t node_id, uint32_t incarnation);
 struct log *replica_group_log(struct replica_group *group);
 struct applier *replica_group_applier(struct replica_group *group);
 /* Committed, applied and flushed here: what may be shown to consumers (a Kafka offset). */
@@ -188,6 +203,8 @@ struct replica_group_view {
     uint64_t high_watermark;
     uint64_t log_end_offset;
     uint64_t size_bytes;
+    uint32_t membership_epoch; /* of the members below (raft_membership) */
+    bool is_membership_committed;
     uint32_t member_count;
     struct replica_member_view members[RAFT_MEMBERS_MAX];
 };

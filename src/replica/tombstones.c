@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tombstones.c -- the file of deleted group ids.
+ * tombstones.c -- the file of deleted groups.
  *
  *     head:   magic (4), cluster id (16), broker id (4), crc32c of these (4)
- *     record: group id (8), crc32c of it (4)
+ *     record: group id (8), floor (4), crc32c of both (4)
+ *
+ * In the first format, whose magic is another, records had no floor: every incarnation was dead.
+ * Such a file is read, and the own one written anew in the present format.
  */
 #include "replica/tombstones.h"
 
@@ -11,6 +14,7 @@
 #include "base/crc32c.h"
 #include "base/memory.h"
 #include "base/trace.h"
+#include "replica/replica.h"
 #include "wire/cursor.h"
 
 #include <errno.h>
@@ -18,11 +22,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOMBSTONE_MAGIC 0x464c5431u /* "FLT1" */
+#define TOMBSTONE_MAGIC_FIRST 0x464c5431u /* "FLT1" */
+#define TOMBSTONE_MAGIC 0x464c5432u       /* "FLT2" */
 #define TOMBSTONE_HEAD_BYTES 28
-#define TOMBSTONE_RECORD_BYTES 12
+#define TOMBSTONE_RECORD_BYTES_FIRST 12
+#define TOMBSTONE_RECORD_BYTES 16
 #define TOMBSTONE_FILE_BYTES_MAX (256u << 20)
 #define TOMBSTONE_PATH_SIZE 4096
+
+struct tombstone {
+    uint64_t group_id;
+    uint32_t floor; /* the least incarnation that may live */
+};
 
 static void put_big_endian(uint8_t *bytes, uint64_t value, uint32_t length)
 {
@@ -31,50 +42,65 @@ static void put_big_endian(uint8_t *bytes, uint64_t value, uint32_t length)
     }
 }
 
-static void encode_head(uint8_t *bytes, const struct replica_tombstones_options *options)
+static void encode_head(uint8_t *bytes, uint32_t magic,
+                        const struct replica_tombstones_options *options)
 {
-    put_big_endian(bytes, TOMBSTONE_MAGIC, 4);
+    put_big_endian(bytes, magic, 4);
     memcpy(bytes + 4, options->cluster_id.bytes, 16);
     put_big_endian(bytes + 20, options->broker_id, 4);
     put_big_endian(bytes + 24, crc32c(0, bytes, 24), 4);
 }
 
-static void encode_record(uint8_t *bytes, uint64_t group_id)
+static void encode_record(uint8_t *bytes, uint64_t group_id, uint32_t floor)
 {
     put_big_endian(bytes, group_id, 8);
-    put_big_endian(bytes + 8, crc32c(0, bytes, 8), 4);
+    put_big_endian(bytes + 8, floor, 4);
+    put_big_endian(bytes + 12, crc32c(0, bytes, 12), 4);
 }
 
 /* False when the checksum does not match; no group has id 0, so a record of zeros is none. */
-static bool decode_record(const uint8_t *bytes, uint64_t *group_id)
+static bool decode_record(const uint8_t *bytes, size_t record_bytes, uint64_t *group_id,
+                          uint32_t *floor)
 {
     struct wire_cursor cursor;
-    wire_cursor_init(&cursor, bytes, TOMBSTONE_RECORD_BYTES, NULL);
+    wire_cursor_init(&cursor, bytes, record_bytes, NULL);
     *group_id = (uint64_t)wire_read_int64(&cursor);
-    return wire_read_uint32(&cursor) == crc32c(0, bytes, 8) && *group_id != 0;
+    *floor = record_bytes == TOMBSTONE_RECORD_BYTES ? wire_read_uint32(&cursor)
+                                                    : REPLICA_INCARNATION_NONE;
+    return wire_read_uint32(&cursor) == crc32c(0, bytes, record_bytes - 4) && *group_id != 0 &&
+           *floor != 0;
 }
 
-static void remember(struct replica_tombstones *tombstones, uint64_t group_id)
+static void remember(struct replica_tombstones *tombstones, uint64_t group_id, uint32_t floor)
 {
-    map_put(&tombstones->ids, group_id, tombstones);
+    struct tombstone *stone = map_get(&tombstones->stones, group_id);
+    if (stone == NULL) {
+        stone = memory_allocate(sizeof *stone);
+        *stone = (struct tombstone){group_id, floor};
+        map_put(&tombstones->stones, group_id, stone);
+    } else if (stone->floor < floor) {
+        stone->floor = floor;
+    }
 }
 
 /* Length of the whole records at the beginning of content; SIZE_MAX when a whole one follows a bad
  * one. */
-static size_t read_records(struct replica_tombstones *tombstones, const struct buf *content)
+static size_t read_records(struct replica_tombstones *tombstones, const struct buf *content,
+                           size_t record_bytes)
 {
     size_t whole = TOMBSTONE_HEAD_BYTES;
     bool is_torn = false;
-    for (size_t at = TOMBSTONE_HEAD_BYTES; at + TOMBSTONE_RECORD_BYTES <= content->length_bytes;
-         at += TOMBSTONE_RECORD_BYTES) {
+    for (size_t at = TOMBSTONE_HEAD_BYTES; at + record_bytes <= content->length_bytes;
+         at += record_bytes) {
         uint64_t group_id;
-        if (!decode_record(content->data + at, &group_id)) {
+        uint32_t floor;
+        if (!decode_record(content->data + at, record_bytes, &group_id, &floor)) {
             is_torn = true;
         } else if (is_torn) {
             return SIZE_MAX;
         } else {
-            remember(tombstones, group_id);
-            whole = at + TOMBSTONE_RECORD_BYTES;
+            remember(tombstones, group_id, floor);
+            whole = at + record_bytes;
         }
     }
     return whole;
@@ -90,10 +116,16 @@ static bool is_all_zero(const uint8_t *bytes, size_t length)
     return true;
 }
 
-/* Reads one shard's file.  *whole: length of what is good in it (0: nothing, not even the head). */
+/* What is good in a file. */
+struct found {
+    size_t whole_bytes; /* 0: nothing, not even the head */
+    bool is_first_format;
+};
+
+/* Reads one shard's file. */
 static bool read_file(struct replica_tombstones *tombstones,
                       const struct replica_tombstones_options *options, const char *path,
-                      size_t *whole, char *error, size_t error_size)
+                      struct found *found, char *error, size_t error_size)
 {
     struct buf *content = NULL;
     int result = io_path_read(path, TOMBSTONE_FILE_BYTES_MAX, &content);
@@ -102,24 +134,51 @@ static bool read_file(struct replica_tombstones *tombstones,
         return false;
     }
     uint8_t head[TOMBSTONE_HEAD_BYTES];
-    encode_head(head, options);
+    uint8_t head_first[TOMBSTONE_HEAD_BYTES];
+    encode_head(head, TOMBSTONE_MAGIC, options);
+    encode_head(head_first, TOMBSTONE_MAGIC_FIRST, options);
     bool is_good = true;
-    *whole = 0;
+    *found = (struct found){0};
     if (content->length_bytes < TOMBSTONE_HEAD_BYTES ||
         is_all_zero(content->data, content->length_bytes)) {
         /* The head is durable before the first record is written: nothing was lost. */
-    } else if (memcmp(content->data, head, sizeof head) != 0) {
+    } else if (memcmp(content->data, head, sizeof head) != 0 &&
+               memcmp(content->data, head_first, sizeof head_first) != 0) {
         snprintf(error, error_size, "%s: damaged, or of another cluster or broker", path);
         is_good = false;
     } else {
-        *whole = read_records(tombstones, content);
-        if (*whole == SIZE_MAX) {
+        found->is_first_format = memcmp(content->data, head, sizeof head) != 0;
+        found->whole_bytes = read_records(tombstones, content,
+                                          found->is_first_format ? TOMBSTONE_RECORD_BYTES_FIRST
+                                                                 : TOMBSTONE_RECORD_BYTES);
+        if (found->whole_bytes == SIZE_MAX) {
             snprintf(error, error_size, "%s: a damaged record before whole ones", path);
             is_good = false;
         }
     }
     buf_release(content);
     return is_good;
+}
+
+/* Puts everything known into the own file, in the present format. */
+static int write_anew(struct replica_tombstones *tombstones,
+                      const struct replica_tombstones_options *options, const char *path,
+                      size_t *whole)
+{
+    struct buf *content =
+        buf_new(TOMBSTONE_HEAD_BYTES + tombstones->stones.count * TOMBSTONE_RECORD_BYTES);
+    size_t position = 0;
+    const struct tombstone *stone = NULL;
+    encode_head(content->data, TOMBSTONE_MAGIC, options);
+    content->length_bytes = TOMBSTONE_HEAD_BYTES;
+    while ((stone = map_next(&tombstones->stones, &position)) != NULL) {
+        encode_record(content->data + content->length_bytes, stone->group_id, stone->floor);
+        content->length_bytes += TOMBSTONE_RECORD_BYTES;
+    }
+    *whole = content->length_bytes;
+    int result = io_path_replace(path, content->data, content->length_bytes);
+    buf_release(content);
+    return result;
 }
 
 /* Opens the own file for appending behind what is good in it. */
@@ -133,7 +192,7 @@ static int open_own(struct replica_tombstones *tombstones,
     }
     if (whole == 0) {
         uint8_t head[TOMBSTONE_HEAD_BYTES];
-        encode_head(head, options);
+        encode_head(head, TOMBSTONE_MAGIC, options);
         result = io_file_write(tombstones->file, 0, head, sizeof head);
         whole = TOMBSTONE_HEAD_BYTES;
     }
@@ -153,7 +212,7 @@ static int open_own(struct replica_tombstones *tombstones,
 struct read_all {
     struct replica_tombstones *tombstones;
     const struct replica_tombstones_options *options;
-    size_t own_whole;
+    struct found own;
     bool is_good;
     char *error;
     size_t error_size;
@@ -170,11 +229,11 @@ static bool read_one(const char *name, void *context)
     }
     char path[TOMBSTONE_PATH_SIZE];
     snprintf(path, sizeof path, "%s/%s", all->options->directory, name);
-    size_t whole = 0;
+    struct found found;
     all->is_good =
-        read_file(all->tombstones, all->options, path, &whole, all->error, all->error_size);
+        read_file(all->tombstones, all->options, path, &found, all->error, all->error_size);
     if (shard == all->options->shard) {
-        all->own_whole = whole;
+        all->own = found;
     }
     return all->is_good;
 }
@@ -188,16 +247,19 @@ bool replica_tombstones_open(struct replica_tombstones *tombstones,
     require(options->saved != NULL && error_size > 0);
     *tombstones = (struct replica_tombstones){
         .loop = options->loop, .saved = options->saved, .owner = options->owner};
-    map_init(&tombstones->ids);
+    map_init(&tombstones->stones);
     list_node_init(&tombstones->flush.node);
     tombstones->flush.done = flush_done;
-    struct read_all all = {tombstones, options, 0, true, error, error_size};
+    struct read_all all = {tombstones, options, {0}, true, error, error_size};
     int result = io_directory_make(options->directory);
     result = result < 0 ? result : io_directory_list(options->directory, read_one, &all);
     if (result == 0 && all.is_good) {
         char path[TOMBSTONE_PATH_SIZE];
         snprintf(path, sizeof path, "%s/%u", options->directory, options->shard);
-        result = open_own(tombstones, options, path, all.own_whole);
+        if (all.own.is_first_format) {
+            result = write_anew(tombstones, options, path, &all.own.whole_bytes);
+        }
+        result = result < 0 ? result : open_own(tombstones, options, path, all.own.whole_bytes);
     }
     if (result < 0) {
         snprintf(error, error_size, "%s: %s", options->directory, strerror(-result));
@@ -216,12 +278,18 @@ void replica_tombstones_close(struct replica_tombstones *tombstones)
     tombstones->file = NULL;
     buf_release(tombstones->waiting);
     tombstones->waiting = NULL;
-    map_free(&tombstones->ids);
+    size_t position = 0;
+    struct tombstone *stone = NULL;
+    while ((stone = map_next(&tombstones->stones, &position)) != NULL) {
+        memory_free(stone);
+    }
+    map_free(&tombstones->stones);
 }
 
-bool replica_tombstones_has(const struct replica_tombstones *tombstones, uint64_t group_id)
+uint32_t replica_tombstones_floor(const struct replica_tombstones *tombstones, uint64_t group_id)
 {
-    return map_get(&tombstones->ids, group_id) != NULL;
+    const struct tombstone *stone = map_get(&tombstones->stones, group_id);
+    return stone != NULL ? stone->floor : 0;
 }
 
 static struct buf *grown(struct buf *content)
@@ -236,17 +304,18 @@ static struct buf *grown(struct buf *content)
     return larger;
 }
 
-void replica_tombstones_add(struct replica_tombstones *tombstones, uint64_t group_id)
+void replica_tombstones_add(struct replica_tombstones *tombstones, uint64_t group_id,
+                            uint32_t floor)
 {
     require(group_id != 0);
-    require(!replica_tombstones_has(tombstones, group_id));
-    remember(tombstones, group_id);
+    require(replica_tombstones_floor(tombstones, group_id) < floor);
+    remember(tombstones, group_id, floor);
     struct buf *waiting = tombstones->waiting;
     if (waiting == NULL ||
         waiting->length_bytes + TOMBSTONE_RECORD_BYTES > waiting->capacity_bytes) {
         waiting = tombstones->waiting = grown(waiting);
     }
-    encode_record(waiting->data + waiting->length_bytes, group_id);
+    encode_record(waiting->data + waiting->length_bytes, group_id, floor);
     waiting->length_bytes += TOMBSTONE_RECORD_BYTES;
 }
 

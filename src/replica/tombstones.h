@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tombstones.h -- the ids of deleted groups, which never live again.
+ * tombstones.h -- which groups were deleted here, and which incarnations of their replicas: those
+ * never live again.
  *
  * One append-only file a shard, tombstones/<shard>; at boot the files of all shards are read, so a
- * changed number of shards keeps them.  A record is an id with its checksum; a torn last record is
- * cut (its deletion was never acted upon), damage before it is refused: an id lost there could rise
- * again.
+ * changed number of shards keeps them.  A record is an id and the first incarnation that may live,
+ * with a checksum; of several of an id the highest counts.  A torn last record is cut (its deletion
+ * was never acted upon), damage before it is refused: what is lost there could rise again.
  *
  * Locality: the shard of its manager; opening may block.
  */
@@ -25,7 +26,7 @@ struct replica_tombstones {
     struct io_loop *loop;
     struct io_file *file;
     uint64_t position; /* end of what was written or is being written */
-    struct map ids;    /* every id known to be deleted, durable or about to be */
+    struct map stones; /* group id -> struct tombstone, durable or about to be */
 
     /* Ids wait in `waiting` while a flush of `writing` runs. */
     struct buf *waiting;
@@ -56,9 +57,13 @@ bool replica_tombstones_open(struct replica_tombstones *tombstones,
                              size_t error_size);
 /* No flush may be running. */
 void replica_tombstones_close(struct replica_tombstones *tombstones);
-bool replica_tombstones_has(const struct replica_tombstones *tombstones, uint64_t group_id);
-/* Known at once; durable when saved() is called after the next submit. */
-void replica_tombstones_add(struct replica_tombstones *tombstones, uint64_t group_id);
+/* The least incarnation of the group that may live here: 0 when none was deleted,
+ * REPLICA_INCARNATION_NONE when all are dead. */
+uint32_t replica_tombstones_floor(const struct replica_tombstones *tombstones, uint64_t group_id);
+/* Raises the floor, which must be lower.  Known at once; durable when saved() is called after the
+ * next submit. */
+void replica_tombstones_add(struct replica_tombstones *tombstones, uint64_t group_id,
+                            uint32_t floor);
 /* Starts a flush when ids wait and none runs; true when one was started. */
 bool replica_tombstones_submit(struct replica_tombstones *tombstones);
 bool replica_tombstones_are_busy(const struct replica_tombstones *tombstones);

@@ -117,7 +117,7 @@ static void take_effects(struct replica_group *group, const struct raft_effects 
                          struct collected *collected)
 {
     for (uint32_t i = 0; i < effects->message_count; i++) {
-        replica_peer_send_message(group->manager, &effects->messages[i]);
+        replica_peer_send_message(group, &effects->messages[i]);
     }
     ensure(effects->send_count <= 2 * RAFT_MEMBERS_MAX);
     for (uint32_t i = 0; i < effects->send_count; i++) {

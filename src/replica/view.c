@@ -12,6 +12,11 @@ uint64_t replica_group_id(const struct replica_group *group)
     return group->id;
 }
 
+uint32_t replica_group_incarnation(const struct replica_group *group)
+{
+    return group->incarnation;
+}
+
 struct log *replica_group_log(struct replica_group *group)
 {
     return group->log;
@@ -80,6 +85,9 @@ void replica_group_view(const struct replica_group *group, struct replica_group_
     view->log_end_offset = log_next_offset(group->log);
     view->size_bytes = log_size_bytes(group->log);
     const struct raft_membership *membership = raft_membership(raft);
+    view->membership_epoch = membership->epoch;
+    view->is_membership_committed = raft_membership_equal(membership, &group->membership) &&
+                                    membership->epoch == group->membership.epoch;
     for (uint32_t i = 0; i < membership->voter_count; i++) {
         view_member(group, view, membership->voters[i], true);
     }

@@ -82,7 +82,7 @@ static struct buf *sample(void)
                                            .hint_term = 5,
                                            .granted = 1,
                                            .forced = 1};
-            replica_frame_add_message(&frame, &message);
+            replica_frame_add_message(&frame, &message, 0);
         }
     }
     uint8_t bytes[REPLICA_MEMBERSHIP_BYTES_MAX];
@@ -198,7 +198,7 @@ static void heartbeats_are_small(void **state)
                                        .index_term = 5,
                                        .commit = 100000,
                                        .barrier = 12};
-        replica_frame_add_message(&frame, &message);
+        replica_frame_add_message(&frame, &message, 0);
     }
     assert_true((replica_frame_bytes(&frame) - before) / 1000 <= 12);
     replica_frame_free(&frame);

@@ -246,6 +246,70 @@ static void start_after_delete_across_restarts(void **state)
     assert_int_equal(nodes_applier(cluster, 0, GROUP + 1)->batches, 1);
 }
 
+static enum replica_result start_incarnation(uint32_t incarnation)
+{
+    struct replica_group_spec spec = nodes_spec(cluster, 0, GROUP, 1);
+    spec.incarnation = incarnation;
+    return nodes_start_group(cluster, 0, &spec);
+}
+
+static enum replica_result remove_incarnation(uint32_t incarnation)
+{
+    answers = 0;
+    replica_group_remove(manager(), GROUP, incarnation, note_stop, NULL);
+    wait_for_answers(1);
+    return results[0];
+}
+
+/* A removed replica's life is over; one with a higher number begins with nothing of it. */
+static void a_later_incarnation_begins_anew(void **state)
+{
+    (void)state;
+    assert_int_equal(start_incarnation(0), REPLICA_OK);
+    nodes_write(cluster, GROUP, 10, 100);
+    assert_int_equal(remove_incarnation(0), REPLICA_OK);
+    assert_false(io_path_exists(path_of("groups/1001")));
+    assert_int_equal(start_incarnation(0), REPLICA_DELETED);
+    restart();
+    assert_int_equal(start_incarnation(0), REPLICA_DELETED);
+    assert_int_equal(start_incarnation(3), REPLICA_OK);
+    struct replica_group *group = replica_group_find(manager(), GROUP);
+    assert_int_equal(replica_group_incarnation(group), 3);
+    assert_int_equal(log_next_offset(replica_group_log(group)), 0);
+    nodes_write(cluster, GROUP, 2, 100);
+    restart();
+    struct scanned scanned = scan();
+    assert_int_equal(scanned.count, 1);
+    assert_int_equal(start_incarnation(3), REPLICA_OK);
+    group = replica_group_find(manager(), GROUP);
+    assert_int_equal(replica_group_incarnation(group), 3);
+}
+
+/* An order to remove an earlier life comes late. */
+static void a_late_removal_does_no_harm(void **state)
+{
+    (void)state;
+    assert_int_equal(start_incarnation(3), REPLICA_OK);
+    nodes_write(cluster, GROUP, 2, 100);
+    assert_int_equal(remove_incarnation(2), REPLICA_SUPERSEDED);
+    assert_string_equal(replica_group_state_text(manager(), GROUP), "running");
+    assert_int_equal(nodes_stop_group(cluster, 0, GROUP, false), REPLICA_OK);
+    assert_int_equal(remove_incarnation(2), REPLICA_SUPERSEDED); /* its directory is there */
+    assert_int_equal(start_incarnation(3), REPLICA_OK);
+    assert_int_equal(log_next_offset(replica_group_log(replica_group_find(manager(), GROUP))), 2);
+    assert_int_equal(nodes_stop_group(cluster, 0, GROUP, true), REPLICA_OK);
+    assert_int_equal(start_incarnation(UINT32_MAX - 1), REPLICA_DELETED);
+}
+
+static void a_removal_before_its_start(void **state)
+{
+    (void)state;
+    assert_int_equal(remove_incarnation(2), REPLICA_OK);
+    assert_int_equal(remove_incarnation(1), REPLICA_OK);
+    assert_int_equal(start_incarnation(2), REPLICA_DELETED);
+    assert_int_equal(start_incarnation(3), REPLICA_OK);
+}
+
 static void start_and_second_delete_during_delete(void **state)
 {
     (void)state;
@@ -407,7 +471,7 @@ static void send_frame(const struct raft_message *message)
     struct replica_frame_head head = {.broker_id = 2, .shard = 0, .shard_count = 1};
     replica_frame_init(&frame);
     replica_frame_begin(&frame, &head);
-    replica_frame_add_message(&frame, message);
+    replica_frame_add_message(&frame, message, 0);
     struct buf *buf = buf_reference(frame.writer.buf);
     replica_frame_discard(&frame);
     assert_true(replica_receive_frame(manager(), 2, buf, buf->data + 15, buf->length_bytes - 15));
@@ -559,6 +623,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(stop_overtakes_start, begin, finish),
         cmocka_unit_test_setup_teardown(delete_before_start, begin, finish),
         cmocka_unit_test_setup_teardown(start_after_delete_across_restarts, begin, finish),
+        cmocka_unit_test_setup_teardown(a_later_incarnation_begins_anew, begin, finish),
+        cmocka_unit_test_setup_teardown(a_late_removal_does_no_harm, begin, finish),
+        cmocka_unit_test_setup_teardown(a_removal_before_its_start, begin, finish),
         cmocka_unit_test_setup_teardown(start_and_second_delete_during_delete, begin, finish),
         cmocka_unit_test_setup_teardown(scan_visits_whole_groups, begin, finish),
         cmocka_unit_test_setup_teardown(half_created_directories_are_removed, begin, finish),

@@ -4,9 +4,12 @@
  * as bytes.
  */
 #include "base/assert.h"
+#include "base/buf.h"
+#include "base/crc32c.h"
 #include "io/file.h"
 #include "replica/due.h"
 #include "replica/membership_codec.h"
+#include "replica/replica.h"
 #include "replica/tombstones.h"
 
 #include <setjmp.h>
@@ -112,7 +115,7 @@ static bool open_shard(struct replica_tombstones *tombstones, uint32_t shard, ui
 static void add(struct replica_tombstones *tombstones, uint64_t first, uint64_t last)
 {
     for (uint64_t id = first; id <= last; id++) {
-        replica_tombstones_add(tombstones, id);
+        replica_tombstones_add(tombstones, id, REPLICA_INCARNATION_NONE);
     }
     assert_true(replica_tombstones_submit(tombstones));
     saved_result = 1;
@@ -131,9 +134,9 @@ static void tombstones_outlive_a_changed_shard_count(void **state)
         replica_tombstones_close(&tombstones);
     }
     assert_true(open_shard(&tombstones, 0, 1));
-    assert_true(replica_tombstones_has(&tombstones, 299));
-    assert_true(replica_tombstones_has(&tombstones, 1));
-    assert_false(replica_tombstones_has(&tombstones, 100));
+    assert_int_equal(replica_tombstones_floor(&tombstones, 299), REPLICA_INCARNATION_NONE);
+    assert_int_equal(replica_tombstones_floor(&tombstones, 1), REPLICA_INCARNATION_NONE);
+    assert_int_equal(replica_tombstones_floor(&tombstones, 100), 0);
     replica_tombstones_close(&tombstones);
     assert_false(open_shard(&tombstones, 0, 2)); /* another broker's */
 }
@@ -150,18 +153,88 @@ static void torn_tombstones_are_cut(void **state)
     struct io_file *file;
     assert_int_equal(io_file_open(&file, path, IO_OPEN_WRITE), 0);
     assert_int_equal(io_file_size(file, &size), 0);
-    for (uint64_t cut = 1; cut <= 12; cut++) {
+    for (uint64_t cut = 1; cut <= 16; cut++) {
         assert_int_equal(io_file_truncate(file, size - cut), 0);
         assert_true(open_shard(&tombstones, 0, 1));
-        assert_true(replica_tombstones_has(&tombstones, 4));
-        assert_false(replica_tombstones_has(&tombstones, 5));
+        assert_int_not_equal(replica_tombstones_floor(&tombstones, 4), 0);
+        assert_int_equal(replica_tombstones_floor(&tombstones, 5), 0);
         add(&tombstones, 5, 5);
         replica_tombstones_close(&tombstones);
     }
     assert_true(open_shard(&tombstones, 0, 1));
-    assert_true(replica_tombstones_has(&tombstones, 5));
+    assert_int_not_equal(replica_tombstones_floor(&tombstones, 5), 0);
     replica_tombstones_close(&tombstones);
     io_file_release(file);
+}
+
+static void the_highest_floor_counts(void **state)
+{
+    (void)state;
+    struct replica_tombstones tombstones;
+    assert_true(open_shard(&tombstones, 0, 1));
+    replica_tombstones_add(&tombstones, 7, 1);
+    replica_tombstones_add(&tombstones, 7, 4);
+    replica_tombstones_add(&tombstones, 8, 2);
+    add(&tombstones, 9, 9);
+    assert_int_equal(replica_tombstones_floor(&tombstones, 7), 4);
+    replica_tombstones_close(&tombstones);
+    assert_true(open_shard(&tombstones, 1, 1)); /* another shard reads it all the same */
+    assert_int_equal(replica_tombstones_floor(&tombstones, 7), 4);
+    assert_int_equal(replica_tombstones_floor(&tombstones, 8), 2);
+    assert_int_equal(replica_tombstones_floor(&tombstones, 9), REPLICA_INCARNATION_NONE);
+    replica_tombstones_close(&tombstones);
+}
+
+/* The first format: records of an id and its checksum behind a head of another magic. */
+static void the_first_format_is_read_and_written_anew(void **state)
+{
+    (void)state;
+    struct replica_tombstones tombstones;
+    struct buf *content = NULL;
+    assert_true(open_shard(&tombstones, 0, 1));
+    replica_tombstones_close(&tombstones);
+    assert_int_equal(io_path_read(path, 100, &content), 0);
+    uint8_t bytes[28 + 12] = {0};
+    memcpy(bytes, content->data, 28);
+    buf_release(content);
+    uint32_t crc;
+    bytes[3] = '1';
+    crc = crc32c(0, bytes, 24);
+    for (int i = 0; i < 4; i++) {
+        bytes[24 + i] = (uint8_t)(crc >> (24 - 8 * i));
+    }
+    bytes[28 + 7] = 77;
+    crc = crc32c(0, bytes + 28, 8);
+    for (int i = 0; i < 4; i++) {
+        bytes[36 + i] = (uint8_t)(crc >> (24 - 8 * i));
+    }
+    assert_int_equal(io_path_replace(path, bytes, sizeof bytes), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_true(open_shard(&tombstones, 0, 1));
+        assert_int_equal(replica_tombstones_floor(&tombstones, 77), REPLICA_INCARNATION_NONE);
+        if (i == 0) {
+            add(&tombstones, 5, 5);
+        }
+        assert_int_equal(replica_tombstones_floor(&tombstones, 5), REPLICA_INCARNATION_NONE);
+        replica_tombstones_close(&tombstones);
+    }
+}
+
+static void membership_epochs_are_kept(void **state)
+{
+    (void)state;
+    uint8_t bytes[REPLICA_MEMBERSHIP_BYTES_MAX];
+    struct raft_membership decoded;
+    struct raft_membership members = {.voter_count = 2, .voters = {1, 2}};
+    size_t without = replica_membership_encode(&members, bytes);
+    assert_true(replica_membership_decode(&decoded, bytes, without));
+    assert_int_equal(decoded.epoch, 0);
+    members.epoch = 0x01020304;
+    size_t with = replica_membership_encode(&members, bytes);
+    assert_int_equal(with, without + 4);
+    assert_true(replica_membership_decode(&decoded, bytes, with));
+    assert_int_equal(decoded.epoch, 0x01020304);
+    assert_false(replica_membership_decode(&decoded, bytes, with - 1));
 }
 
 static void damaged_tombstones_are_refused(void **state)
@@ -175,7 +248,7 @@ static void damaged_tombstones_are_refused(void **state)
     assert_int_equal(io_file_open(&file, path, IO_OPEN_WRITE), 0);
     uint64_t size;
     assert_int_equal(io_file_size(file, &size), 0);
-    for (uint64_t at = 0; at < size - 12; at++) {
+    for (uint64_t at = 0; at < size - 16; at++) {
         uint8_t byte;
         size_t done;
         assert_int_equal(io_file_read(file, at, &byte, 1, &done), 0);
@@ -218,6 +291,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(tombstones_outlive_a_changed_shard_count, begin, finish),
         cmocka_unit_test_setup_teardown(torn_tombstones_are_cut, begin, finish),
         cmocka_unit_test_setup_teardown(damaged_tombstones_are_refused, begin, finish),
+        cmocka_unit_test_setup_teardown(the_highest_floor_counts, begin, finish),
+        cmocka_unit_test_setup_teardown(the_first_format_is_read_and_written_anew, begin, finish),
+        cmocka_unit_test(membership_epochs_are_kept),
         cmocka_unit_test(memberships_as_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
