@@ -75,6 +75,7 @@ static void follow_change(struct broker_shard *state, const struct cluster_chang
 {
     switch (change->kind) {
     case CLUSTER_CHANGE_BROKER:
+    case CLUSTER_CHANGE_BROKER_REMOVED:
         peer_links_update(state->links);
         break;
     case CLUSTER_CHANGE_TOPIC_CREATED:

@@ -15,7 +15,9 @@
 #include "cluster/record.h"
 
 #include "base/assert.h"
+#include "wire/broker_leaving.h"
 #include "wire/broker_registered.h"
+#include "wire/broker_unregistered.h"
 #include "wire/partition_reassigned.h"
 #include "wire/partitions_added.h"
 #include "wire/producer_ids_allocated.h"
@@ -66,13 +68,54 @@ static bool apply_broker_registered(struct cluster_metadata *metadata, struct wi
         !take_text(broker.peer_host, record.peer_host) || !take_text(broker.rack, record.rack)) {
         return false;
     }
-    if (metadata->broker_count == CLUSTER_BROKERS_MAX &&
-        cluster_broker_find(metadata, broker.id) == NULL) {
+    const struct cluster_broker *known = cluster_broker_find(metadata, broker.id);
+    if (metadata->broker_count == CLUSTER_BROKERS_MAX && known == NULL) {
         return refuse(change, WIRE_ERROR_POLICY_VIOLATION);
     }
+    broker.is_leaving = known != NULL && known->is_leaving; /* a restart does not change its fate */
     metadata_put_broker(metadata, &broker);
     change->kind = CLUSTER_CHANGE_BROKER;
     change->broker_id = broker.id;
+    return true;
+}
+
+static bool apply_broker_leaving(struct cluster_metadata *metadata, struct wire_cursor *cursor,
+                                 int16_t version, struct cluster_change *change)
+{
+    struct broker_leaving_record record;
+    if (!broker_leaving_record_decode(&record, version, cursor)) {
+        return false;
+    }
+    const struct cluster_broker *known = cluster_broker_find(metadata, record.broker_id);
+    if (known == NULL) {
+        return refuse(change, WIRE_ERROR_BROKER_ID_NOT_REGISTERED);
+    }
+    struct cluster_broker broker = *known;
+    broker.is_leaving = record.is_leaving;
+    metadata_put_broker(metadata, &broker);
+    change->kind = CLUSTER_CHANGE_BROKER;
+    change->broker_id = broker.id;
+    return true;
+}
+
+static bool apply_broker_unregistered(struct cluster_metadata *metadata, struct wire_cursor *cursor,
+                                      int16_t version, struct cluster_change *change)
+{
+    struct broker_unregistered_record record;
+    if (!broker_unregistered_record_decode(&record, version, cursor)) {
+        return false;
+    }
+    const struct cluster_broker *broker = cluster_broker_find(metadata, record.broker_id);
+    if (broker == NULL) {
+        return refuse(change, WIRE_ERROR_BROKER_ID_NOT_REGISTERED);
+    }
+    /* Its leaving was cancelled, or a topic was assigned to it, when this was under way. */
+    if (!broker->is_leaving || cluster_broker_replica_count(metadata, broker->id) > 0) {
+        return refuse(change, WIRE_ERROR_INVALID_REQUEST);
+    }
+    change->kind = CLUSTER_CHANGE_BROKER_REMOVED;
+    change->broker_id = broker->id;
+    metadata_remove_broker(metadata, record.broker_id);
     return true;
 }
 
@@ -344,6 +387,10 @@ static apply_function function_of_kind(uint16_t kind)
         return apply_partition_reassigned;
     case CLUSTER_RECORD_REASSIGNMENT_COMPLETED:
         return apply_reassignment_completed;
+    case CLUSTER_RECORD_BROKER_LEAVING:
+        return apply_broker_leaving;
+    case CLUSTER_RECORD_BROKER_UNREGISTERED:
+        return apply_broker_unregistered;
     default:
         return NULL; /* kinds of a newer version, and those that stand in snapshots only */
     }

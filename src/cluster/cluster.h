@@ -48,6 +48,7 @@ struct cluster_broker {
     char peer_host[CLUSTER_HOST_BYTES_MAX + 1];
     uint16_t peer_port;
     char rack[CLUSTER_HOST_BYTES_MAX + 1]; /* "": none */
+    bool is_leaving; /* gets no new replicas; those it has move away, and then it is unregistered */
 };
 
 /* How a replica stands in a reassignment: was it one before, and is it to be one after? */
@@ -98,13 +99,14 @@ enum cluster_change_kind {
     CLUSTER_CHANGE_TOPIC_CONFIG,
     CLUSTER_CHANGE_PRODUCER_IDS,
     CLUSTER_CHANGE_REASSIGNMENT, /* begun, altered, cancelled or complete */
+    CLUSTER_CHANGE_BROKER_REMOVED,
 };
 
 struct cluster_change {
     enum cluster_change_kind kind;
     enum wire_error error; /* a record whose premise was gone when it was applied (two creations of
                             * one name in flight): nothing changed, and its proposer is told this */
-    uint32_t broker_id;    /* BROKER */
+    uint32_t broker_id;    /* BROKER, BROKER_REMOVED */
     struct uuid topic_id;  /* TOPIC_*, PARTITIONS_ADDED, REASSIGNMENT */
     const struct cluster_topic *topic; /* created, extended or configured; for DELETED the topic as
                                         * it was; borrowed until the next apply */
@@ -144,6 +146,9 @@ size_t cluster_topic_count(const struct cluster_metadata *metadata);
 bool cluster_group_find(const struct cluster_metadata *metadata, uint64_t group_id,
                         const struct cluster_topic **topic, uint32_t *partition);
 uint64_t cluster_next_group_id(const struct cluster_metadata *metadata);
+
+/* Replicas the metadata has on a broker, those that come and go included. */
+uint64_t cluster_broker_replica_count(const struct cluster_metadata *metadata, uint32_t id);
 
 /* Where a broker stands among the replicas; false when it is none. */
 bool cluster_partition_find_replica(const struct cluster_partition *partition, uint32_t broker_id,
@@ -245,6 +250,28 @@ void cluster_plan_alter_topic_config(const struct cluster_metadata *metadata, co
 void cluster_plan_register_broker(const struct cluster_metadata *metadata,
                                   const struct cluster_broker *broker, struct wire_writer *record,
                                   struct cluster_problem *problem);
+/* A broker is to leave.  Refused when the brokers that stay are too few for the replicas of some
+ * topic; again for one that leaves already, nothing is changed. */
+void cluster_plan_decommission_broker(const struct cluster_metadata *metadata, uint32_t broker_id,
+                                      struct wire_writer *record, struct cluster_problem *problem);
+/* It is to stay after all.  What was moved away stays where it is. */
+void cluster_plan_recommission_broker(const struct cluster_metadata *metadata, uint32_t broker_id,
+                                      struct wire_writer *record, struct cluster_problem *problem);
+/* The last step of leaving: refused while it is not leaving or holds a replica. */
+void cluster_plan_unregister_broker(const struct cluster_metadata *metadata, uint32_t broker_id,
+                                    struct wire_writer *record, struct cluster_problem *problem);
+
+struct cluster_move {
+    struct uuid topic_id;
+    struct cluster_assignment target;
+};
+
+/* The next replicas that are to move off leaving brokers, each to the offered broker that has the
+ * fewest, in a rack of its own where there is one: what to ask cluster_plan_reassign_partition()
+ * for.  Fills in at most moves_max less those that are under way, and says how many. */
+size_t cluster_plan_evacuation(const struct cluster_metadata *metadata,
+                               const uint32_t *live_brokers, size_t live_broker_count,
+                               struct cluster_move *moves, size_t moves_max);
 void cluster_plan_allocate_producer_ids(const struct cluster_metadata *metadata, uint32_t broker_id,
                                         int32_t count, struct wire_writer *record,
                                         struct cluster_problem *problem);

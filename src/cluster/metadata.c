@@ -113,6 +113,28 @@ void metadata_put_broker(struct cluster_metadata *metadata, const struct cluster
     metadata->brokers[position] = *broker;
 }
 
+void metadata_remove_broker(struct cluster_metadata *metadata, uint32_t id)
+{
+    size_t position = broker_position(metadata, id);
+    require(position < metadata->broker_count && metadata->brokers[position].id == id);
+    metadata->broker_count--;
+    memmove(&metadata->brokers[position], &metadata->brokers[position + 1],
+            (metadata->broker_count - position) * sizeof metadata->brokers[0]);
+}
+
+uint64_t cluster_broker_replica_count(const struct cluster_metadata *metadata, uint32_t id)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < metadata->topic_count; i++) {
+        const struct cluster_topic *topic = &metadata->topics[i]->topic;
+        for (uint32_t j = 0; j < topic->partition_count; j++) {
+            uint32_t position = 0;
+            count += cluster_partition_find_replica(&topic->partitions[j], id, &position) ? 1 : 0;
+        }
+    }
+    return count;
+}
+
 /* ---- Topics ---- */
 
 static int compare_names(const char *left, size_t left_length, const char *right,

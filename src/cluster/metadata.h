@@ -40,6 +40,8 @@ struct topic_entry *metadata_find_id(const struct cluster_metadata *metadata,
 
 /* Adds the broker or replaces the one with its id. */
 void metadata_put_broker(struct cluster_metadata *metadata, const struct cluster_broker *broker);
+/* Takes out the broker of this id, which is there. */
+void metadata_remove_broker(struct cluster_metadata *metadata, uint32_t id);
 
 /* Why the topic cannot be added to the metadata as it is now, or NONE: its name or a colliding one
  * is taken, its id is, or there are too many partitions. */

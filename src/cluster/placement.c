@@ -104,7 +104,8 @@ static void add_away(const struct cluster_metadata *metadata, struct placement *
         while (offered < broker_id_count && broker_ids[offered] < broker->id) {
             offered++;
         }
-        if (offered == broker_id_count || broker_ids[offered] != broker->id) {
+        bool is_offered = offered < broker_id_count && broker_ids[offered] == broker->id;
+        if (!is_offered && !broker->is_leaving) {
             placement->candidates[placement->count + placement->away_count++].id = broker->id;
         }
     }
@@ -122,7 +123,7 @@ struct placement *placement_new(const struct cluster_metadata *metadata, const u
     for (size_t i = 0; i < broker_id_count; i++) {
         require(i == 0 || broker_ids[i] > broker_ids[i - 1]);
         const struct cluster_broker *broker = cluster_broker_find(metadata, broker_ids[i]);
-        if (broker != NULL) {
+        if (broker != NULL && !broker->is_leaving) {
             brokers[placement->count] = broker;
             placement->candidates[placement->count].id = broker->id;
             join_rack(placement, brokers, placement->count);

@@ -16,7 +16,8 @@
 
 struct placement;
 
-/* Counts what the offered brokers hold.  Those the metadata does not know are left out. */
+/* Counts what the offered brokers hold.  Those that leave, or that the metadata does not know, are
+ * left out. */
 struct placement *placement_new(const struct cluster_metadata *metadata, const uint32_t *broker_ids,
                                 size_t broker_id_count);
 void placement_free(struct placement *placement);

@@ -77,10 +77,11 @@ bool plan_check_assignment(const struct cluster_metadata *metadata,
                         "partition %u is assigned to broker %u twice", partition, id);
             return false;
         }
-        if (cluster_broker_find(metadata, id) == NULL) {
+        const struct cluster_broker *broker = cluster_broker_find(metadata, id);
+        if (broker == NULL || broker->is_leaving) {
             plan_refuse(problem, WIRE_ERROR_INVALID_REPLICA_ASSIGNMENT,
-                        "partition %u is assigned to broker %u, which is not part of the cluster",
-                        partition, id);
+                        "partition %u is assigned to broker %u, which is %s the cluster", partition,
+                        id, broker == NULL ? "not part of" : "leaving");
             return false;
         }
         live += is_among(live_brokers, live_broker_count, id) ? 1 : 0;

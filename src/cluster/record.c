@@ -6,6 +6,7 @@
  */
 #include "cluster/record.h"
 
+#include "wire/broker_leaving.h"
 #include "wire/broker_registered.h"
 
 #include <string.h>
@@ -40,4 +41,11 @@ void cluster_record_write_broker(struct wire_writer *writer, const struct cluste
     };
     cluster_record_begin(writer, CLUSTER_RECORD_BROKER_REGISTERED);
     broker_registered_record_encode(&record, CLUSTER_RECORD_VERSION, writer);
+}
+
+void cluster_record_write_leaving(struct wire_writer *writer, uint32_t broker_id, bool is_leaving)
+{
+    struct broker_leaving_record record = {.broker_id = broker_id, .is_leaving = is_leaving};
+    cluster_record_begin(writer, CLUSTER_RECORD_BROKER_LEAVING);
+    broker_leaving_record_encode(&record, CLUSTER_RECORD_VERSION, writer);
 }

@@ -26,7 +26,9 @@
     X(TOPIC_STATE, 7, topic_state, SNAPSHOT)                                                       \
     X(CLUSTER_COUNTERS, 8, cluster_counters, SNAPSHOT)                                             \
     X(PARTITION_REASSIGNED, 9, partition_reassigned, LOG)                                          \
-    X(REASSIGNMENT_COMPLETED, 10, reassignment_completed, LOG)
+    X(REASSIGNMENT_COMPLETED, 10, reassignment_completed, LOG)                                     \
+    X(BROKER_LEAVING, 11, broker_leaving, LOG_AND_SNAPSHOT)                                        \
+    X(BROKER_UNREGISTERED, 12, broker_unregistered, LOG)
 
 enum cluster_record_kind {
 #define X(name, number, schema, place) CLUSTER_RECORD_##name = number,
@@ -55,6 +57,9 @@ void cluster_record_begin_version(struct wire_writer *writer, enum cluster_recor
 
 /* The whole BROKER_REGISTERED record, which logs and snapshots share. */
 void cluster_record_write_broker(struct wire_writer *writer, const struct cluster_broker *broker);
+
+/* Likewise the BROKER_LEAVING record. */
+void cluster_record_write_leaving(struct wire_writer *writer, uint32_t broker_id, bool is_leaving);
 
 /* A text as schemas want it; NULL is null. */
 struct wire_string cluster_record_string(const char *text);

@@ -5,9 +5,9 @@
  *     int16 format version | uint32 checksum of all that follows | uint32 record count
  *     then for each record: uint32 length | record (record.h)
  *
- * First the counters, then the brokers by id, then the topics by name, so that equal states give
- * equal bytes.  Bytes that come back are checked like any input: they may have been damaged or made
- * up.
+ * First the counters, then the brokers by id, each that leaves with the record that says so, then
+ * the topics by name, so that equal states give equal bytes.  Bytes that come back are checked like
+ * any input: they may have been damaged or made up.
  *
  * Locality: the shard that owns the copy.
  */
@@ -94,18 +94,38 @@ static void write_topic(struct wire_writer *writer, const struct cluster_topic *
     memory_free(record.configs);
 }
 
+static size_t leaving_count(const struct cluster_metadata *metadata)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < metadata->broker_count; i++) {
+        count += metadata->brokers[i].is_leaving ? 1 : 0;
+    }
+    return count;
+}
+
+static void write_broker(struct wire_writer *writer, const struct cluster_broker *broker)
+{
+    size_t position = begin_record(writer);
+    cluster_record_write_broker(writer, broker);
+    end_record(writer, position);
+    if (broker->is_leaving) {
+        position = begin_record(writer);
+        cluster_record_write_leaving(writer, broker->id, true);
+        end_record(writer, position);
+    }
+}
+
 void cluster_snapshot_write(const struct cluster_metadata *metadata, struct buf **content)
 {
     struct wire_writer writer;
     wire_writer_init(&writer, 4096);
     wire_write_int16(&writer, FORMAT_VERSION);
     wire_write_uint32(&writer, 0);
-    wire_write_uint32(&writer, (uint32_t)(1 + metadata->broker_count + metadata->topic_count));
+    wire_write_uint32(&writer, (uint32_t)(1 + metadata->broker_count + leaving_count(metadata) +
+                                          metadata->topic_count));
     write_counters(&writer, metadata);
     for (size_t i = 0; i < metadata->broker_count; i++) {
-        size_t position = begin_record(&writer);
-        cluster_record_write_broker(&writer, &metadata->brokers[i]);
-        end_record(&writer, position);
+        write_broker(&writer, &metadata->brokers[i]);
     }
     for (size_t i = 0; i < metadata->topic_count; i++) {
         write_topic(&writer, &metadata->topics[i]->topic);
@@ -204,7 +224,8 @@ static bool restore_record(struct cluster_metadata *metadata, const uint8_t *rec
     bool good = cursor.error == NULL;
     if (good && kind == CLUSTER_RECORD_CLUSTER_COUNTERS) {
         good = restore_counters(metadata, &cursor, version);
-    } else if (good && kind == CLUSTER_RECORD_BROKER_REGISTERED) {
+    } else if (good && (kind == CLUSTER_RECORD_BROKER_REGISTERED ||
+                        kind == CLUSTER_RECORD_BROKER_LEAVING)) {
         good = restore_broker(metadata, record, length);
     } else if (good && kind == CLUSTER_RECORD_TOPIC_STATE) {
         good = restore_topic(metadata, &cursor, version);
