@@ -74,10 +74,24 @@ def wait_for(condition, what, seconds=None):
         time.sleep(0.02)
 
 
+class Loopback:
+    """Where brokers stand: all at one address, told apart by their ports."""
+
+    @staticmethod
+    def host(_number):
+        return "127.0.0.1"
+
+    @staticmethod
+    def prefix(_number):
+        """What a command that shall run there begins with."""
+        return []
+
+
 class Broker:
     def __init__(self, cluster, number):
         self.cluster = cluster
         self.number = number
+        self.host = cluster.place.host(number)
         self.kafka_port = cluster.ports.take()
         self.peer_port = cluster.ports.take()
         self.admin_port = cluster.ports.take()
@@ -91,7 +105,11 @@ class Broker:
 
     @property
     def kafka(self):
-        return f"127.0.0.1:{self.kafka_port}"
+        return f"{self.host}:{self.kafka_port}"
+
+    @property
+    def admin(self):
+        return f"{self.host}:{self.admin_port}"
 
     def write_config(self):
         keys = {
@@ -99,9 +117,9 @@ class Broker:
             "cluster_name": self.cluster.name,
             "data_directory": self.directory,
             "kafka_listener": self.kafka,
-            "peer_listener": f"127.0.0.1:{self.peer_port}",
-            "admin_listener": f"127.0.0.1:{self.admin_port}",
-            "controllers": "[" + ", ".join(f"{b.number}@127.0.0.1:{b.peer_port}"
+            "peer_listener": f"{self.host}:{self.peer_port}",
+            "admin_listener": self.admin,
+            "controllers": "[" + ", ".join(f"{b.number}@{b.host}:{b.peer_port}"
                                            for b in self.cluster.brokers.values()) + "]",
             "default_replication_factor": min(3, len(self.cluster.brokers)),
             "shards": SHARDS,
@@ -115,9 +133,11 @@ class Broker:
         assert self.process is None or self.process.poll() is not None
         self.write_config()
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([BUILD / "flotillad", "--config", self.config_path],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env={**os.environ, **self.environment})
+            # Each word of it becomes the next one, so the process is the broker in the end.
+            command = [*self.cluster.place.prefix(self.number), "env",
+                       *(f"{key}={value}" for key, value in self.environment.items()),
+                       BUILD / "flotillad", "--config", self.config_path]
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.is_wanted = True
 
     def is_running(self):
@@ -142,7 +162,7 @@ class Broker:
         return self.process.wait(timeout=PATIENCE_SECONDS)
 
     def get(self, path, timeout=5):
-        url = f"http://127.0.0.1:{self.admin_port}{path}"
+        url = f"http://{self.admin}{path}"
         with urllib.request.urlopen(url, timeout=timeout) as answer:
             return answer.read().decode()
 
@@ -172,8 +192,9 @@ class Broker:
 
 
 class Cluster:
-    def __init__(self, directory, size=3, tls=True, **extra):
+    def __init__(self, directory, size=3, tls=True, place=Loopback, **extra):
         self.directory = pathlib.Path(directory)
+        self.place = place
         self.name = "test"
         self.tls = tls
         self.extra = extra
@@ -249,7 +270,7 @@ class Cluster:
         return faults
 
     def tool(self, *arguments, stdin=None, check=True, timeout=None):
-        admin = ",".join(f"127.0.0.1:{b.admin_port}" for b in self.brokers.values()) or "127.0.0.1:1"
+        admin = ",".join(broker.admin for broker in self.brokers.values()) or "127.0.0.1:1"
         environment = {**os.environ, "FLOTILLA_ADMIN": admin}
         if self.brokers:
             environment["FLOTILLA_BROKERS"] = self.bootstrap
