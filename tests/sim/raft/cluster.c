@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "oracle.h"
+#include "promise.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -242,6 +243,7 @@ void cluster_free(struct cluster *cluster)
         forget_writes(node);
         memory_free(node->log.records);
         memory_free(node->disk.records);
+        memory_free(node->lost_disk.records);
     }
     for (size_t i = 0; i < cluster->flight_count; ++i)
         flight_free(cluster->flights[i]);
@@ -413,6 +415,7 @@ static void carry_out_send(struct cluster *cluster, struct cluster_node *node,
                                   .index_term = send->index_term,
                                   .commit = send->commit < last_index ? send->commit : last_index};
         flight_set_entries(flight, entries, values, count);
+        promise_check_message(node, &flight->message);
     }
     raft_append_sent(node->raft, send->to, last_index, bytes);
 }
@@ -444,7 +447,8 @@ static void apply_committed(struct cluster *cluster, struct cluster_node *node)
     uint64_t commit = raft_commit_index(node->raft);
     for (size_t i = log_position_after(&node->log, node->applied);
          i < node->log.count && node->log.records[i].entry.last_index <= commit; ++i) {
-        oracle_saw_commit(cluster->oracle, &node->log.records[i]);
+        if (oracle_saw_commit(cluster->oracle, &node->log.records[i]))
+            promise_check_commit(cluster, node, &node->log.records[i]);
         node->applied = node->log.records[i].entry.last_index;
     }
     ensure(node->applied == commit); /* a commit always ends an entry */
@@ -510,6 +514,8 @@ static void append_record(struct cluster *cluster, struct cluster_node *node,
     ensure(entry->first_index == log_last(&node->log) + 1);
     struct cluster_record record = {.entry = *entry, .value = value};
     log_add(&node->log, &record);
+    if (entry->kind == RAFT_ENTRY_MEMBERSHIP)
+        node->is_membership_doubtful = true;
     oracle_saw_entry(cluster->oracle, &record, previous_term);
 }
 
@@ -535,8 +541,10 @@ static void turn(struct cluster *cluster, struct cluster_node *node)
         ensure(!is_log_changed || effects.write.id != 0);
         if (effects.write.id != 0)
             submit_write(cluster, node, &effects.write);
-        for (uint32_t i = 0; i < effects.message_count; ++i)
+        for (uint32_t i = 0; i < effects.message_count; ++i) {
+            promise_check_message(node, &effects.messages[i]);
             flight_add(cluster)->message = effects.messages[i];
+        }
         carry_out_sends(cluster, node, &effects);
         for (uint32_t i = 0; i < effects.snapshot_count; ++i)
             send_snapshot(cluster, node, effects.snapshots[i]);
@@ -546,6 +554,8 @@ static void turn(struct cluster *cluster, struct cluster_node *node)
         raft_release(node->raft, &effects);
         raft_check(node->raft);
     }
+    promise_check_node(node);
+    node->is_membership_doubtful = false;
 }
 
 void cluster_carry_out(struct cluster *cluster, uint32_t id)
@@ -686,6 +696,7 @@ void cluster_start(struct cluster *cluster, uint32_t id)
                                .spans = spans};
     state.span_count = find_spans(&node->log, spans);
     find_memberships(&node->log, &state);
+    node->is_membership_doubtful = true;
     node->raft = raft_new(&options, &state, cluster->now_ticks);
     ensure(node->raft != NULL);
     memory_free(spans);
@@ -713,6 +724,7 @@ void cluster_wipe(struct cluster *cluster, uint32_t id)
     struct cluster_node *node = cluster_node(cluster, id);
     require(node->raft == NULL);
     struct raft_membership nobody = {0};
+    log_copy(&node->lost_disk, &node->disk);
     log_reset(&node->disk, 0, 0, &nobody, 0);
     node->disk_term = 0;
     node->disk_vote = 0;
@@ -861,6 +873,7 @@ static void receive_snapshot(struct cluster *cluster, struct cluster_node *node,
             node->writes[i].is_log_void = true;
         node->submitted_to = message->index;
         node->applied = message->index;
+        node->is_membership_doubtful = true;
         raft_restored(node->raft, message->index, message->index_term, message->term, message->from,
                       &flight->membership, flight->membership_index, cluster->now_ticks);
         trace(cluster, "%u restored %" PRIu64 "/%" PRIu64 "\n", (unsigned)node->id, message->index,
@@ -892,6 +905,7 @@ static void receive_message(struct cluster *cluster, struct cluster_node *node,
         trace(cluster, "%u truncates from %" PRIu64 "\n", (unsigned)node->id,
               accepted.truncate_from);
         log_cut(&node->log, accepted.truncate_from - 1);
+        node->is_membership_doubtful = true;
         if (node->submitted_to >= accepted.truncate_from)
             node->submitted_to = log_last(&node->log);
     }

@@ -65,11 +65,13 @@ struct cluster_node {
     uint64_t
         submitted_to; /* the disk will hold the log to here when all writes under way are done */
     uint64_t applied;
+    bool is_membership_doubtful; /* an entry with one came or went in this turn */
 
     /* Disk. */
     struct cluster_log disk;
     uint64_t disk_term;
     uint32_t disk_vote;
+    struct cluster_log lost_disk; /* what the disk held that was lost last */
     struct cluster_write writes[CLUSTER_WRITES_MAX];
     size_t write_count;
 

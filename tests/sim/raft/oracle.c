@@ -93,12 +93,12 @@ static size_t ledger_find(const struct oracle *oracle, uint64_t index)
     return low;
 }
 
-void oracle_saw_commit(struct oracle *oracle, const struct cluster_record *record)
+bool oracle_saw_commit(struct oracle *oracle, const struct cluster_record *record)
 {
     size_t position = ledger_find(oracle, record->entry.last_index);
     if (position < oracle->ledger_count) {
         ensure(is_same(&oracle->ledger[position], record)); /* state-machine safety */
-        return;
+        return false;
     }
     ensure(record->entry.first_index == oracle_ledger_end(oracle) + 1);
     if (oracle->ledger_count == oracle->ledger_capacity) {
@@ -107,6 +107,7 @@ void oracle_saw_commit(struct oracle *oracle, const struct cluster_record *recor
             memory_reallocate(oracle->ledger, oracle->ledger_capacity * sizeof(oracle->ledger[0]));
     }
     oracle->ledger[oracle->ledger_count++] = *record;
+    return true;
 }
 
 void oracle_saw_leader(struct oracle *oracle, uint32_t node_id, const struct raft *raft)

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * promise.c -- see promise.h.
+ *
+ * Locality: one thread.
+ */
+#include "promise.h"
+
+#include "base/assert.h"
+
+/* Whether the log has an entry of that term that ends at index, or had one before its beginning
+ * (what a snapshot covers was committed). */
+static bool log_has(const struct cluster_log *log, uint64_t index, uint64_t term)
+{
+    if (index <= log->snapshot_index)
+        return index < log->snapshot_index || term == log->snapshot_term;
+    size_t low = 0;
+    size_t high = log->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (log->records[middle].entry.last_index < index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < log->count && log->records[low].entry.last_index == index &&
+           log->records[low].entry.term == term;
+}
+
+static bool is_on_disk(const struct cluster_node *node, uint64_t index)
+{
+    uint64_t term = 0;
+    if (!raft_term_at(node->raft, index, &term))
+        return index < raft_first_index(node->raft);
+    return log_has(&node->disk, index, term);
+}
+
+static const struct raft_membership *newest_membership(const struct cluster_log *log)
+{
+    for (size_t i = log->count; i > 0; --i)
+        if (log->records[i - 1].entry.kind == RAFT_ENTRY_MEMBERSHIP)
+            return &log->records[i - 1].entry.membership;
+    return &log->snapshot_membership;
+}
+
+void promise_check_node(const struct cluster_node *node)
+{
+    ensure(is_on_disk(node, raft_saved_index(node->raft)));
+    if (node->is_membership_doubtful)
+        ensure(raft_membership_equal(raft_membership(node->raft), newest_membership(&node->log)));
+}
+
+void promise_check_message(const struct cluster_node *node, const struct raft_message *message)
+{
+    switch (message->kind) {
+    case RAFT_MESSAGE_VOTE:
+        ensure(node->disk_term == message->term && node->disk_vote == node->id);
+        break;
+    case RAFT_MESSAGE_VOTE_REPLY:
+        if (message->granted)
+            ensure(node->disk_term == message->term && node->disk_vote == message->to);
+        break;
+    case RAFT_MESSAGE_APPEND_REPLY:
+        if (message->granted)
+            ensure(node->disk_term == message->term && is_on_disk(node, message->index));
+        break;
+    case RAFT_MESSAGE_HEARTBEAT_REPLY:
+        ensure(node->disk_term == message->term && is_on_disk(node, message->index));
+        break;
+    case RAFT_MESSAGE_APPEND:
+    case RAFT_MESSAGE_HEARTBEAT:
+    case RAFT_MESSAGE_TIMEOUT_NOW:
+        ensure(node->disk_term >= message->term);
+        break;
+    case RAFT_MESSAGE_PRE_VOTE:
+    case RAFT_MESSAGE_PRE_VOTE_REPLY:
+    case RAFT_MESSAGE_SNAPSHOT_REPLY:
+    case RAFT_MESSAGE_KINDS:
+        break;
+    }
+}
+
+void promise_check_commit(struct cluster *cluster, const struct cluster_node *node,
+                          const struct cluster_record *record)
+{
+    const struct raft_membership *membership = raft_membership(node->raft);
+    const struct raft_entry *entry = &record->entry;
+    uint32_t holders = 0;
+    if (node->led_term != raft_term(node->raft))
+        return; /* it was told by a leader that a script made up */
+    for (uint32_t i = 0; i < membership->voter_count; ++i) {
+        const struct cluster_node *voter = cluster_node(cluster, membership->voters[i]);
+        /* An acknowledgement may arrive when the disk it came from is lost: nobody could know. */
+        if (log_has(&voter->disk, entry->last_index, entry->term) ||
+            log_has(&voter->lost_disk, entry->last_index, entry->term))
+            holders += 1;
+    }
+    ensure(holders >= raft_membership_quorum(membership));
+}
