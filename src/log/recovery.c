@@ -62,10 +62,8 @@ static int damaged_segment(struct recovery *recovery, uint64_t base, uint64_t po
 
 static int failed(struct recovery *recovery, const char *what, int result)
 {
-    if (recovery->error[0] == '\0') {
-        snprintf(recovery->error, recovery->error_size, "%s: %s: %s", recovery->log->directory,
-                 what, strerror(-result));
-    }
+    snprintf(recovery->error, recovery->error_size, "%s: %s: %s", recovery->log->directory, what,
+             strerror(-result));
     return result;
 }
 

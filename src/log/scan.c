@@ -53,8 +53,8 @@ int log_scan_head(struct log_scan *scan, struct wire_batch *head)
     if (left < WIRE_BATCH_HEAD_BYTES) {
         return -EBADMSG;
     }
+    ensure(scan->position >= scan->chunk_position);
     bool in_chunk =
-        scan->position >= scan->chunk_position &&
         scan->position + WIRE_BATCH_HEAD_BYTES <= scan->chunk_position + scan->chunk_length;
     if (!in_chunk) {
         int result = fill(scan);

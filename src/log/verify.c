@@ -134,15 +134,14 @@ static int judge(struct window *window, const struct log_segment *segment,
     /* Good data behind it: part of one interrupted write only if some sector never arrived. */
     struct wire_batch head;
     uint64_t left = window->file_size - position;
-    size_t length = left < WIRE_BATCH_HEAD_BYTES ? (size_t)left : WIRE_BATCH_HEAD_BYTES;
+    ensure(left > WIRE_BATCH_HEAD_BYTES);
     const uint8_t *data;
-    int result = window_show(window, position, length, &data);
+    int result = window_show(window, position, WIRE_BATCH_HEAD_BYTES, &data);
     if (result != 0) {
         return result;
     }
     uint64_t claimed = WIRE_BATCH_HEAD_BYTES;
-    if (length == WIRE_BATCH_HEAD_BYTES && wire_batch_read(&head, data, length) &&
-        log_scan_is_plausible(&head, left)) {
+    if (wire_batch_read(&head, data, WIRE_BATCH_HEAD_BYTES) && log_scan_is_plausible(&head, left)) {
         claimed = head.total_bytes;
     }
     uint64_t shown = claimed + TORN_SECTOR_BYTES < left ? claimed + TORN_SECTOR_BYTES : left;

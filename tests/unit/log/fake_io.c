@@ -163,6 +163,14 @@ static int outcome(bool is_change)
     return is_change ? disk.error : 0;
 }
 
+void fake_restart(void)
+{
+    disk.error = 0;
+    fake_run();
+    disk.poison = 0;
+    disk.step = 0;
+}
+
 void fake_page_cache(bool is_cold)
 {
     disk.is_cold = is_cold;
