@@ -37,5 +37,8 @@ void api_announce_leaders(struct request *request);
 void api_register_broker(struct request *request);
 void api_allocate_producer_ids(struct request *request);
 void api_readmit_replica(struct request *request);
+void api_withdraw_replica(struct request *request);
+void api_complete_reassignment(struct request *request);
+void api_find_founders(struct request *request);
 
 #endif

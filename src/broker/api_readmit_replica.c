@@ -1,114 +1,94 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * api_readmit_replica.c -- ReadmitReplica (1008): a replica whose disk was lost wants its vote
- * back.
+ * api_readmit_replica.c -- ReadmitReplica (1008): a replica that the metadata wants here and that
+ * has no vote asks for it.
  *
- * It may have voted before and not know it, so it does not vote until a membership without its vote
- * is committed (replica/joined.c).  The leader therefore makes it a learner, and a voter again when
- * it has caught up.  One change at a time; what is refused now is asked for again by the next pass
- * of its reconciler.
+ * It is made a learner, and a voter when it has caught up.  One whose disk was lost may have voted
+ * before and not know it, so it does not vote until a membership without its vote is committed
+ * (replica/joined.c); it is removed first.  One change at a time; what is refused now is asked for
+ * again (readmission.h).
  *
  * Locality: shard 0; the change on the shard of the group.
  */
+#include "base/assert.h"
 #include "base/memory.h"
 #include "base/trace.h"
 #include "broker/api.h"
 #include "broker/broker_process.h"
+#include "broker/membership_step.h"
 #include "wire/readmit_replica.h"
 
 #include <inttypes.h>
-#include <string.h>
-
-/* A learner this close behind follows the log as it grows. */
-#define CAUGHT_UP_INDEXES 1000
 
 struct readmission {
     struct shard_message message;
     uint64_t group_id;
     uint32_t broker_id;
+    uint32_t incarnation;
     bool may_vote;
 };
 
-static void insert(uint32_t *ids, uint32_t *count, uint32_t id)
-{
-    uint32_t at = (*count)++;
-    while (at > 0 && ids[at - 1] > id) {
-        ids[at] = ids[at - 1];
-        at--;
-    }
-    ids[at] = id;
-}
-
-/* What the broker becomes next; NULL: nothing, or not yet. */
-static const char *move_member(const struct replica_group_view *view,
-                               const struct readmission *wish, struct raft_membership *members)
-{
-    bool is_member = false;
-    const char *becomes = NULL;
-    memset(members, 0, sizeof *members);
-    for (uint32_t i = 0; i < view->member_count; i++) {
-        const struct replica_member_view *member = &view->members[i];
-        bool is_voter = member->is_voter;
-        if (member->node_id == wish->broker_id) {
-            is_member = true;
-            if (is_voter && !wish->may_vote) {
-                becomes = "is removed from";
-                continue;
-            }
-            if (!is_voter && wish->may_vote && member->lag_indexes <= CAUGHT_UP_INDEXES) {
-                becomes = "becomes a voter of";
-                is_voter = true;
-            }
-        }
-        if (is_voter) {
-            insert(members->voters, &members->voter_count, member->node_id);
-        } else {
-            insert(members->learners, &members->learner_count, member->node_id);
-        }
-    }
-    if (!is_member && !wish->may_vote && view->member_count < RAFT_MEMBERS_MAX) {
-        becomes = "becomes a learner of";
-        insert(members->learners, &members->learner_count, wish->broker_id);
-    }
-    return members->voter_count > 0 ? becomes : NULL;
-}
-
-static bool is_replica_of(const struct broker_shard *shard, const struct readmission *wish)
+/* The partition of which the metadata wants this very replica, or NULL. */
+static const struct cluster_partition *wanting_partition(const struct broker_shard *shard,
+                                                         const struct readmission *wish)
 {
     const struct cluster_topic *topic = NULL;
     uint32_t number = 0;
+    uint32_t position = 0;
     if (!cluster_group_find(shard->metadata, wish->group_id, &topic, &number)) {
-        return false;
+        return NULL;
     }
     const struct cluster_partition *partition = &topic->partitions[number];
-    for (uint32_t i = 0; i < partition->replica_count; i++) {
-        if (partition->replicas[i] == wish->broker_id) {
-            return true;
-        }
+    bool is_wanted = cluster_partition_find_replica(partition, wish->broker_id, &position) &&
+                     cluster_partition_wants(partition, position) &&
+                     partition->incarnations[position] == wish->incarnation;
+    return is_wanted ? partition : NULL;
+}
+
+/* How it is to stand next; false: as it does. */
+static bool next_standing(const struct replica_group_view *view, const struct readmission *wish,
+                          enum member_standing *next)
+{
+    const struct replica_member_view *member = NULL;
+    switch (member_standing_of(view, wish->broker_id, &member)) {
+    case MEMBER_NONE:
+        *next = MEMBER_LEARNER;
+        return true;
+    case MEMBER_LEARNER:
+        *next = MEMBER_VOTER;
+        return wish->may_vote && member_is_caught_up(view, member);
+    case MEMBER_VOTER:
+        *next = MEMBER_NONE;
+        return !wish->may_vote;
     }
-    return false;
+    unreachable_code();
 }
 
 static void readmit(struct broker_shard *shard, const struct readmission *wish)
 {
+    static const char *const becomes[] = {"is removed from", "becomes a learner of",
+                                          "becomes a voter of"};
     struct replica_group *group = replica_group_find(shard->replicas, wish->group_id);
-    if (group == NULL || !replica_standing(group).is_leader || !is_replica_of(shard, wish)) {
+    const struct cluster_partition *partition = wanting_partition(shard, wish);
+    if (group == NULL || !replica_standing(group).is_leader || partition == NULL) {
         return;
     }
     struct replica_group_view view;
     struct raft_membership members;
+    enum member_standing next = MEMBER_NONE;
     replica_group_view(group, &view);
-    const char *becomes = move_member(&view, wish, &members);
-    if (becomes == NULL) {
+    if (view.membership_epoch > partition->epoch || !next_standing(&view, wish, &next) ||
+        !membership_step(&view, wish->broker_id, next, partition->epoch, &members)) {
         return;
     }
+    replica_group_expect(group, wish->broker_id, wish->incarnation);
     enum replica_result result = replica_propose_membership(group, &members);
     if (result == REPLICA_OK) {
-        trace_info("Broker %" PRIu32 " %s group %" PRIu64, wish->broker_id, becomes,
+        trace_info("Broker %" PRIu32 " %s group %" PRIu64, wish->broker_id, becomes[next],
                    wish->group_id);
     } else {
         trace_debug("broker %" PRIu32 " not yet: it %s group %" PRIu64 ": %s", wish->broker_id,
-                    becomes, wish->group_id, replica_result_text(result));
+                    becomes[next], wish->group_id, replica_result_text(result));
     }
 }
 
@@ -134,6 +114,7 @@ void api_readmit_replica(struct request *request)
         wish->message.deliver = deliver_readmission;
         wish->group_id = (uint64_t)message.group_id;
         wish->broker_id = request->peer_broker_id;
+        wish->incarnation = message.incarnation;
         wish->may_vote = message.may_vote;
         shard_post(request->shard->shard,
                    replica_shard_of_group(wish->group_id, request->shard->broker->shard_count),

@@ -86,9 +86,11 @@ static void follow_change(struct broker_shard *state, const struct cluster_chang
     case CLUSTER_CHANGE_TOPIC_DELETED:
         forget_leaders(state, change->topic);
         break;
+    case CLUSTER_CHANGE_REASSIGNMENT:
+        reconciler_hurry(state->reconciler);
+        break;
     case CLUSTER_CHANGE_NONE:
     case CLUSTER_CHANGE_PRODUCER_IDS:
-    case CLUSTER_CHANGE_REASSIGNMENT: /* the reconciler follows it */
         break;
     }
 }

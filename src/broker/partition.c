@@ -162,10 +162,13 @@ struct partition_starting {
     void *context;
 };
 
+enum partition_stop_kind { PARTITION_KEEP_DATA, PARTITION_DELETE_GROUP, PARTITION_REMOVE_REPLICA };
+
 struct partition_stopping {
     struct broker_shard *shard;
     uint64_t group_id;
-    bool delete_data;
+    enum partition_stop_kind kind;
+    uint32_t incarnation; /* REMOVE_REPLICA */
     void (*done)(void *context, enum replica_result result);
     void *context;
 };
@@ -239,6 +242,7 @@ void partition_start(struct broker_shard *shard, const struct partition_spec *sp
     uint8_t description[REPLICA_DESCRIPTION_BYTES_MAX];
     struct replica_group_spec group = {
         .group_id = spec->group_id,
+        .incarnation = spec->incarnation,
         .members = spec->members,
         .join = spec->join,
         .applier = &partition->applier,
@@ -276,27 +280,59 @@ static void stop_group(struct partition_stopping *stopping)
         partition_fail_produces(partition);
         partition_wake_fetches(partition);
     }
-    replica_group_stop(stopping->shard->replicas, stopping->group_id, stopping->delete_data,
-                       stopped, stopping);
+    struct replica_manager *replicas = stopping->shard->replicas;
+    if (stopping->kind == PARTITION_REMOVE_REPLICA) {
+        replica_group_remove(replicas, stopping->group_id, stopping->incarnation, stopped,
+                             stopping);
+    } else {
+        replica_group_stop(replicas, stopping->group_id, stopping->kind == PARTITION_DELETE_GROUP,
+                           stopped, stopping);
+    }
 }
 
-void partition_stop(struct broker_shard *shard, uint64_t group_id, bool delete_data,
-                    void (*done)(void *context, enum replica_result result), void *context)
+static void stop_partition(const struct partition_stopping *wish)
 {
-    struct partition *partition = partition_find(shard, group_id);
+    struct partition *partition = partition_find(wish->shard, wish->group_id);
     bool is_stopping = partition != NULL && (partition->life == PARTITION_STOPPING ||
                                              partition->stop_when_started != NULL);
     if (is_stopping) {
-        done(context, REPLICA_BUSY);
+        wish->done(wish->context, REPLICA_BUSY);
         return;
     }
     struct partition_stopping *stopping = memory_allocate(sizeof(*stopping));
-    *stopping = (struct partition_stopping){shard, group_id, delete_data, done, context};
+    *stopping = *wish;
     if (partition != NULL && partition->life == PARTITION_STARTING) {
         partition->stop_when_started = stopping;
         return;
     }
     stop_group(stopping);
+}
+
+void partition_stop(struct broker_shard *shard, uint64_t group_id, bool delete_data,
+                    void (*done)(void *context, enum replica_result result), void *context)
+{
+    const struct partition_stopping wish = {
+        .shard = shard,
+        .group_id = group_id,
+        .kind = delete_data ? PARTITION_DELETE_GROUP : PARTITION_KEEP_DATA,
+        .done = done,
+        .context = context,
+    };
+    stop_partition(&wish);
+}
+
+void partition_remove(struct broker_shard *shard, uint64_t group_id, uint32_t incarnation,
+                      void (*done)(void *context, enum replica_result result), void *context)
+{
+    const struct partition_stopping wish = {
+        .shard = shard,
+        .group_id = group_id,
+        .kind = PARTITION_REMOVE_REPLICA,
+        .incarnation = incarnation,
+        .done = done,
+        .context = context,
+    };
+    stop_partition(&wish);
 }
 
 struct partition *partition_find(struct broker_shard *shard, uint64_t group_id)

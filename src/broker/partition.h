@@ -31,6 +31,7 @@ struct partition_spec {
     struct uuid topic_id;
     uint32_t partition;
     struct raft_membership members;
+    uint32_t incarnation; /* of the replica (cluster.h); one above 0 joins */
     bool join;
 };
 
@@ -44,6 +45,13 @@ void partition_start(struct broker_shard *shard, const struct partition_spec *sp
                      void (*done)(void *context, enum replica_result result), void *context);
 void partition_stop(struct broker_shard *shard, uint64_t group_id, bool delete_data,
                     void (*done)(void *context, enum replica_result result), void *context);
+/* Deletes the replica if it is of that incarnation or an earlier one (replica_group_remove). */
+void partition_remove(struct broker_shard *shard, uint64_t group_id, uint32_t incarnation,
+                      void (*done)(void *context, enum replica_result result), void *context);
+/* Stops a damaged replica and has an empty one that must join put in its place, described by spec
+ * (replica_group_quarantine()); the caller starts it. */
+void partition_quarantine(struct broker_shard *shard, const struct partition_spec *spec,
+                          void (*done)(void *context, enum replica_result result), void *context);
 /* The topic's configs became known or changed. */
 void partition_configure(struct broker_shard *shard, uint64_t group_id,
                          const struct topic_config *config);

@@ -16,7 +16,8 @@
 
 #include <string.h>
 
-#define SPEC_VERSION 1
+/* Version 1 had no incarnation: it is 0. */
+#define SPEC_VERSION 2
 
 static void write_ids(struct wire_writer *writer, const uint32_t *ids, uint32_t count)
 {
@@ -54,6 +55,7 @@ size_t partition_spec_encode(const struct partition_spec *spec,
     wire_write_raw(&writer, spec->topic, name_length);
     wire_write_uuid(&writer, &spec->topic_id);
     wire_write_uint32(&writer, spec->partition);
+    wire_write_uint32(&writer, spec->incarnation);
     wire_write_bool(&writer, spec->join);
     write_ids(&writer, spec->members.voters, spec->members.voter_count);
     write_ids(&writer, spec->members.learners, spec->members.learner_count);
@@ -70,7 +72,8 @@ bool partition_spec_decode(struct partition_spec *spec, const uint8_t *descripti
     memset(spec, 0, sizeof(*spec));
     struct wire_cursor cursor;
     wire_cursor_init(&cursor, description, length, NULL);
-    if (wire_read_int8(&cursor) != SPEC_VERSION) {
+    int8_t version = wire_read_int8(&cursor);
+    if (version < 1 || version > SPEC_VERSION) {
         wire_fail(&cursor, "unknown version");
     }
     spec->group_id = (uint64_t)wire_read_int64(&cursor);
@@ -84,6 +87,7 @@ bool partition_spec_decode(struct partition_spec *spec, const uint8_t *descripti
     }
     spec->topic_id = wire_read_uuid(&cursor);
     spec->partition = wire_read_uint32(&cursor);
+    spec->incarnation = version >= 2 ? wire_read_uint32(&cursor) : 0;
     spec->join = wire_read_bool(&cursor);
     spec->members.voter_count = read_ids(&cursor, spec->members.voters);
     spec->members.learner_count = read_ids(&cursor, spec->members.learners);

@@ -5,8 +5,9 @@
  * A pass walks the metadata and then the running groups.  It acts at most ACTIONS_MAX times and
  * comes again soon when there is more, so that a broker with thousands of groups stays responsive.
  *
- * Invariant: a group is removed only when its id was given out (it is below the next one) and the
- * metadata, known in full, does not have it.
+ * Invariant: a replica is removed only when the metadata, known in full, proves it dead: its
+ * group's id was given out (it is below the next one) and is not there, or its incarnation was
+ * given out (it is not above the partition's epoch) and is not listed.
  */
 #include "broker/reconciler.h"
 
@@ -14,11 +15,11 @@
 #include "base/memory.h"
 #include "base/trace.h"
 #include "broker/broker_process.h"
-#include "broker/leader_table.h"
 #include "broker/partition.h"
-#include "broker/peer_link.h"
-#include "broker/peer_request_frame.h"
-#include "wire/readmit_replica.h"
+#include "broker/readmission.h"
+#include "broker/reassignment.h"
+
+#include "broker/repair.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,7 +27,7 @@
 
 #define HEAD_START_NS 1000000000ull
 #define INTERVAL_NS 3000000000ull
-#define AGAIN_NS 100000000ull
+#define AGAIN_NS 200000000ull
 #define ACTIONS_MAX 256
 #define FAILURES_LOGGED_MAX 10
 
@@ -44,9 +45,8 @@ bool reconciler_must_join(const struct broker_shard *shard, uint64_t group_id)
     return first != DATA_DIRECTORY_NO_LIMIT && group_id < first;
 }
 
-/* The specification of a partition's replica on this broker. */
-static void spec_of(const struct broker_shard *shard, const struct cluster_topic *topic,
-                    uint32_t partition, struct partition_spec *spec)
+void reconciler_spec_of(const struct broker_shard *shard, const struct cluster_topic *topic,
+                        uint32_t partition, struct partition_spec *spec)
 {
     require(partition < topic->partition_count);
     const struct cluster_partition *assigned = &topic->partitions[partition];
@@ -55,7 +55,11 @@ static void spec_of(const struct broker_shard *shard, const struct cluster_topic
     snprintf(spec->topic, sizeof spec->topic, "%s", topic->name);
     spec->topic_id = topic->id;
     spec->partition = partition;
-    spec->join = reconciler_must_join(shard, assigned->group_id);
+    uint32_t position = 0;
+    bool is_assigned = cluster_partition_find_replica(assigned, shard->broker_id, &position);
+    require(is_assigned);
+    spec->incarnation = assigned->incarnations[position];
+    spec->join = spec->incarnation > 0 || reconciler_must_join(shard, assigned->group_id);
     for (uint32_t i = 0; i < assigned->replica_count; i++) {
         uint32_t at = spec->members.voter_count++;
         while (at > 0 && spec->members.voters[at - 1] > assigned->replicas[i]) {
@@ -104,12 +108,8 @@ static bool is_assigned_here(const struct broker_shard *shard,
         broker_shard_id(shard)) {
         return false;
     }
-    for (uint32_t i = 0; i < partition->replica_count; i++) {
-        if (partition->replicas[i] == shard->broker_id) {
-            return true;
-        }
-    }
-    return false;
+    uint32_t position = 0;
+    return cluster_partition_find_replica(partition, shard->broker_id, &position);
 }
 
 /* Both return how often they acted. */
@@ -123,11 +123,12 @@ static uint32_t start_missing(struct reconciler *reconciler, uint32_t actions_ma
         for (uint32_t i = 0; i < topic->partition_count && actions < actions_max; i++) {
             const struct cluster_partition *partition = &topic->partitions[i];
             if (!is_assigned_here(shard, partition) ||
+                repairs_attend(shard->repairs, topic, i) ||
                 partition_find(shard, partition->group_id) != NULL) {
                 continue;
             }
             struct partition_spec spec;
-            spec_of(shard, topic, i, &spec);
+            reconciler_spec_of(shard, topic, i, &spec);
             trace_info("Starting Raft group %" PRIu64 " for partition %s-%" PRIu32
                        ", which is assigned to this broker",
                        spec.group_id, spec.topic, spec.partition);
@@ -138,74 +139,68 @@ static uint32_t start_missing(struct reconciler *reconciler, uint32_t actions_ma
     return actions;
 }
 
-static uint32_t remove_deleted(struct reconciler *reconciler, uint32_t actions_max)
+/* A replica that the metadata proves to be no more: its topic was deleted, or a reassignment has
+ * taken it out of the list.  One that is newer than what is known here is left alone. */
+struct dead_replica {
+    uint64_t group_id;
+    uint32_t incarnation; /* REPLICA_INCARNATION_NONE: the whole group */
+};
+
+static bool is_dead(const struct broker_shard *shard, const struct replica_group *group,
+                    struct dead_replica *dead)
+{
+    const struct cluster_topic *topic = NULL;
+    uint32_t number = 0;
+    uint32_t position = 0;
+    uint64_t group_id = replica_group_id(group);
+    uint32_t incarnation = replica_group_incarnation(group);
+    *dead = (struct dead_replica){group_id, REPLICA_INCARNATION_NONE};
+    if (group_id < CLUSTER_FIRST_PARTITION_GROUP_ID ||
+        group_id >= cluster_next_group_id(shard->metadata)) {
+        return false;
+    }
+    if (!cluster_group_find(shard->metadata, group_id, &topic, &number)) {
+        return true;
+    }
+    const struct cluster_partition *partition = &topic->partitions[number];
+    dead->incarnation = incarnation;
+    bool is_listed = cluster_partition_find_replica(partition, shard->broker_id, &position) &&
+                     partition->incarnations[position] <= incarnation;
+    return incarnation <= partition->epoch && !is_listed;
+}
+
+static void remove_replica(struct reconciler *reconciler, const struct dead_replica *dead)
 {
     struct broker_shard *shard = reconciler->shard;
-    uint64_t *deleted = memory_allocate(ACTIONS_MAX * sizeof *deleted);
-    uint64_t next_group_id = cluster_next_group_id(shard->metadata);
+    struct reconciler_action *action = action_new(reconciler, dead->group_id, false);
+    if (dead->incarnation == REPLICA_INCARNATION_NONE) {
+        trace_info("Removing Raft group %" PRIu64 ": its topic was deleted", dead->group_id);
+        partition_stop(shard, dead->group_id, true, acted, action);
+    } else {
+        trace_info("Removing the replica of Raft group %" PRIu64
+                   ": it was reassigned to other brokers",
+                   dead->group_id);
+        partition_remove(shard, dead->group_id, dead->incarnation, acted, action);
+    }
+}
+
+static uint32_t remove_dead(struct reconciler *reconciler, uint32_t actions_max)
+{
+    struct broker_shard *shard = reconciler->shard;
+    struct dead_replica *dead = memory_allocate(ACTIONS_MAX * sizeof *dead);
     struct replica_group *group = NULL;
     size_t position = 0;
     uint32_t count = 0;
     while (count < actions_max && count < ACTIONS_MAX &&
            (group = replica_group_next(shard->replicas, &position)) != NULL) {
-        uint64_t group_id = replica_group_id(group);
-        const struct cluster_topic *topic = NULL;
-        uint32_t partition = 0;
-        if (group_id >= CLUSTER_FIRST_PARTITION_GROUP_ID && group_id < next_group_id &&
-            !cluster_group_find(shard->metadata, group_id, &topic, &partition)) {
-            deleted[count++] = group_id;
-        }
+        count += is_dead(shard, group, &dead[count]) ? 1 : 0;
     }
     /* Stopping changes what is being walked, hence the two steps. */
     for (uint32_t i = 0; i < count; i++) {
-        trace_info("Removing Raft group %" PRIu64 ": its topic was deleted", deleted[i]);
-        partition_stop(shard, deleted[i], true, acted, action_new(reconciler, deleted[i], false));
+        remove_replica(reconciler, &dead[i]);
     }
-    memory_free(deleted);
+    memory_free(dead);
     return count;
-}
-
-static void send_readmission(struct broker_shard *shard, uint64_t group_id, uint32_t leader,
-                             bool may_vote)
-{
-    struct readmit_replica_request request;
-    struct wire_writer writer;
-    readmit_replica_request_init(&request);
-    request.group_id = (int64_t)group_id;
-    request.may_vote = may_vote;
-    peer_request_frame_begin(&writer, READMIT_REPLICA_TYPE, 0);
-    readmit_replica_request_encode(&request, 0, &writer);
-    struct buf *frame = peer_request_frame_take(&writer);
-    (void)peer_link_send(shard->links, leader, frame); /* if not, the next pass asks again */
-    buf_release(frame);
-}
-
-/* Replicas that came empty ask their leaders for their vote back. */
-static void ask_for_readmission(struct broker_shard *shard)
-{
-    struct replica_group *group = NULL;
-    size_t position = 0;
-    while ((group = replica_group_next(shard->replicas, &position)) != NULL) {
-        uint64_t group_id = replica_group_id(group);
-        /* A replica that was removed for the while hears of the leader by its announcements only.
-         */
-        uint32_t leader = 0;
-        uint64_t term = 0;
-        leader_table_get(shard->leaders, group_id, &leader, &term);
-        const struct cluster_topic *topic = NULL;
-        uint32_t partition = 0;
-        if (leader == 0 || leader == shard->broker_id ||
-            !cluster_group_find(shard->metadata, group_id, &topic, &partition) ||
-            !is_assigned_here(shard, &topic->partitions[partition])) {
-            continue;
-        }
-        struct replica_group_view view;
-        replica_group_view(group, &view);
-        bool is_learner = strcmp(view.role, "learner") == 0;
-        if (replica_group_is_joining(group) || is_learner) {
-            send_readmission(shard, group_id, leader, !replica_group_is_joining(group));
-        }
-    }
 }
 
 static void pass_due(struct io_timer *timer)
@@ -213,13 +208,17 @@ static void pass_due(struct io_timer *timer)
     struct reconciler *reconciler = container_of(timer, struct reconciler, timer);
     struct broker_shard *shard = reconciler->shard;
     uint32_t actions = 0;
+    bool is_moving = false;
     if (shard->metadata_is_loaded && reconciler->under_way == 0) {
         reconciler->failures_logged = 0;
         actions = start_missing(reconciler, ACTIONS_MAX);
-        actions += remove_deleted(reconciler, ACTIONS_MAX - actions);
-        ask_for_readmission(shard);
+        actions += remove_dead(reconciler, ACTIONS_MAX - actions);
     }
-    uint64_t pause_ns = actions == ACTIONS_MAX ? AGAIN_NS : INTERVAL_NS;
+    if (shard->metadata_is_loaded) {
+        is_moving = reassignment_pass(shard);
+        is_moving = readmission_pass(shard) || is_moving;
+    }
+    uint64_t pause_ns = actions == ACTIONS_MAX || is_moving ? AGAIN_NS : INTERVAL_NS;
     io_timer_start(shard->loop, timer, io_now_ns(shard->loop) + pause_ns);
 }
 
@@ -233,16 +232,26 @@ struct reconciler *reconciler_new(struct broker_shard *shard)
     return reconciler;
 }
 
-void reconciler_wake(struct reconciler *reconciler)
+static void pass_within(struct reconciler *reconciler, uint64_t delay_ns)
 {
     if (reconciler == NULL || reconciler->is_stopping) {
         return;
     }
     struct io_loop *loop = reconciler->shard->loop;
-    uint64_t soon_ns = io_now_ns(loop) + HEAD_START_NS;
+    uint64_t soon_ns = io_now_ns(loop) + delay_ns;
     if (!io_timer_is_running(&reconciler->timer) || reconciler->timer.deadline_ns > soon_ns) {
         io_timer_start(loop, &reconciler->timer, soon_ns);
     }
+}
+
+void reconciler_wake(struct reconciler *reconciler)
+{
+    pass_within(reconciler, HEAD_START_NS);
+}
+
+void reconciler_hurry(struct reconciler *reconciler)
+{
+    pass_within(reconciler, 0);
 }
 
 void reconciler_stop(struct reconciler *reconciler)

@@ -226,6 +226,13 @@ void replica_group_stop(struct replica_manager *manager, uint64_t group_id, bool
     pending[pending_count++].context = context;
 }
 
+void replica_group_remove(struct replica_manager *manager, uint64_t group_id, uint32_t incarnation,
+                          void (*done)(void *context, enum replica_result result), void *context)
+{
+    (void)incarnation;
+    replica_group_stop(manager, group_id, true, done, context);
+}
+
 struct replica_group *replica_group_find(struct replica_manager *manager, uint64_t group_id)
 {
     (void)manager;
