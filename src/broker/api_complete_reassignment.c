@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * api_complete_reassignment.c -- CompleteReassignment (1009): a group's leader tells the controller
+ * api_complete_reassignment.c -- CompleteReassignment (1013): a group's leader tells the controller
  * leader that a reassignment is complete.
  *
  * Locality: shard 0.

@@ -49,12 +49,12 @@ static const struct request_configuration configurations[] = {
      NOT_FLEXIBLE, api_allocate_producer_ids},
     {REQUEST_READMIT_REPLICA, "ReadmitReplica", REQUEST_INTER_BROKER, 0, 0, 0, NOT_FLEXIBLE,
      api_readmit_replica},
-    {REQUEST_COMPLETE_REASSIGNMENT, "CompleteReassignment", REQUEST_INTER_BROKER, 0, 0, 0,
-     NOT_FLEXIBLE, api_complete_reassignment},
     {REQUEST_FIND_FOUNDERS, "FindFounders", REQUEST_INTER_BROKER, 0, 0, 0, NOT_FLEXIBLE,
      api_find_founders},
     {REQUEST_WITHDRAW_REPLICA, "WithdrawReplica", REQUEST_INTER_BROKER, 0, 0, 0, NOT_FLEXIBLE,
      api_withdraw_replica},
+    {REQUEST_COMPLETE_REASSIGNMENT, "CompleteReassignment", REQUEST_INTER_BROKER, 0, 0, 0,
+     NOT_FLEXIBLE, api_complete_reassignment},
 };
 
 size_t request_configuration_count(void)
