@@ -21,6 +21,8 @@ void api_api_versions(struct request *request);
 void api_create_topics(struct request *request);
 void api_delete_topics(struct request *request);
 void api_create_partitions(struct request *request);
+void api_alter_partition_reassignments(struct request *request);
+void api_list_partition_reassignments(struct request *request);
 void api_describe_configs(struct request *request);
 void api_describe_cluster(struct request *request);
 void api_describe_topic_partitions(struct request *request);
