@@ -34,6 +34,7 @@ struct peer_links;
 struct peer_presence;
 struct raft_group_flows;
 struct reconciler;
+struct repairs;
 struct registration;
 struct shard_life;
 struct upkeep;
@@ -84,6 +85,7 @@ struct broker_shard {
     struct io_listener *peer_listener; /* shard 0 only */
     struct peer_links *links;          /* to the other brokers */
     struct reconciler *reconciler;
+    struct repairs *repairs;
     struct forwarder *forwarder;    /* shard 0 only, as are the next three */
     struct peer_presence *presence; /* brokers connected to us */
     struct raft_group_flows *flows;

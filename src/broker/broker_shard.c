@@ -22,6 +22,7 @@
 #include "broker/raft_group_flow.h"
 #include "broker/reconciler.h"
 #include "broker/registration.h"
+#include "broker/repair.h"
 #include "broker/upkeep.h"
 
 #include <inttypes.h>
@@ -72,6 +73,7 @@ bool broker_shard_prepare(struct broker_shard *state, char *error, size_t error_
     state->links = peer_links_new(state);
     state->leader_feed = leader_feed_new(state);
     state->reconciler = reconciler_new(state);
+    state->repairs = repairs_new(state);
     if (broker_shard_id(state) == 0) {
         state->controller = controller_new(state);
         state->presence = peer_presence_new();
@@ -177,6 +179,7 @@ static void free_members(struct broker_shard *state)
     }
     if (state->links != NULL) {
         reconciler_free(state->reconciler);
+        repairs_free(state->repairs);
         leader_feed_free(state->leader_feed);
         peer_links_free(state->links);
         replica_manager_free(state->replicas);

@@ -23,6 +23,7 @@
 #include "broker/raft_group_flow.h"
 #include "broker/reconciler.h"
 #include "broker/registration.h"
+#include "broker/repair.h"
 #include "broker/upkeep.h"
 
 #define CLOSING_LIMIT_NS 3000000000ull
@@ -120,7 +121,8 @@ static bool everything_is_gone(const struct broker_shard *state)
 {
     bool is_gone = connection_table_is_empty(state->connections) &&
                    peer_links_are_closed(state->links) && reconciler_is_idle(state->reconciler) &&
-                   state->partitions.count == 0 && waits_for_nothing(state);
+                   repairs_are_idle(state->repairs) && state->partitions.count == 0 &&
+                   waits_for_nothing(state);
     if (state->controller == NULL) {
         return is_gone;
     }

@@ -162,13 +162,20 @@ struct partition_starting {
     void *context;
 };
 
-enum partition_stop_kind { PARTITION_KEEP_DATA, PARTITION_DELETE_GROUP, PARTITION_REMOVE_REPLICA };
+enum partition_stop_kind {
+    PARTITION_KEEP_DATA,
+    PARTITION_DELETE_GROUP,
+    PARTITION_REMOVE_REPLICA,
+    PARTITION_QUARANTINE
+};
 
 struct partition_stopping {
     struct broker_shard *shard;
     uint64_t group_id;
     enum partition_stop_kind kind;
     uint32_t incarnation; /* REMOVE_REPLICA */
+    const struct partition_spec
+        *spec; /* QUARANTINE: of what takes its place; borrowed until done */
     void (*done)(void *context, enum replica_result result);
     void *context;
 };
@@ -281,7 +288,12 @@ static void stop_group(struct partition_stopping *stopping)
         partition_wake_fetches(partition);
     }
     struct replica_manager *replicas = stopping->shard->replicas;
-    if (stopping->kind == PARTITION_REMOVE_REPLICA) {
+    if (stopping->kind == PARTITION_QUARANTINE) {
+        uint8_t description[REPLICA_DESCRIPTION_BYTES_MAX];
+        size_t length = partition_spec_encode(stopping->spec, description);
+        replica_group_quarantine(replicas, stopping->group_id, description, length, stopped,
+                                 stopping);
+    } else if (stopping->kind == PARTITION_REMOVE_REPLICA) {
         replica_group_remove(replicas, stopping->group_id, stopping->incarnation, stopped,
                              stopping);
     } else {
@@ -329,6 +341,20 @@ void partition_remove(struct broker_shard *shard, uint64_t group_id, uint32_t in
         .group_id = group_id,
         .kind = PARTITION_REMOVE_REPLICA,
         .incarnation = incarnation,
+        .done = done,
+        .context = context,
+    };
+    stop_partition(&wish);
+}
+
+void partition_quarantine(struct broker_shard *shard, const struct partition_spec *spec,
+                          void (*done)(void *context, enum replica_result result), void *context)
+{
+    const struct partition_stopping wish = {
+        .shard = shard,
+        .group_id = spec->group_id,
+        .kind = PARTITION_QUARANTINE,
+        .spec = spec,
         .done = done,
         .context = context,
     };

@@ -49,7 +49,7 @@ void partition_stop(struct broker_shard *shard, uint64_t group_id, bool delete_d
 void partition_remove(struct broker_shard *shard, uint64_t group_id, uint32_t incarnation,
                       void (*done)(void *context, enum replica_result result), void *context);
 /* Stops a damaged replica and has an empty one that must join put in its place, described by spec
- * (replica_group_quarantine()); the caller starts it. */
+ * (replica_group_quarantine()), which is borrowed until done; the caller starts it. */
 void partition_quarantine(struct broker_shard *shard, const struct partition_spec *spec,
                           void (*done)(void *context, enum replica_result result), void *context);
 /* The topic's configs became known or changed. */

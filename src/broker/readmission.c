@@ -69,6 +69,9 @@ bool readmission_pass(struct broker_shard *shard)
     size_t position = 0;
     bool is_asking = false;
     while ((group = replica_group_next(shard->replicas, &position)) != NULL) {
+        if (replica_group_is_damaged(shard->replicas, replica_group_id(group))) {
+            continue; /* it is to leave (repair.h) */
+        }
         if (is_wanted(shard, group) && !has_its_vote(shard, group)) {
             is_asking = true;
             ask(shard, group);

@@ -18,7 +18,6 @@
 #include "broker/partition.h"
 #include "broker/readmission.h"
 #include "broker/reassignment.h"
-
 #include "broker/repair.h"
 
 #include <inttypes.h>
@@ -122,8 +121,7 @@ static uint32_t start_missing(struct reconciler *reconciler, uint32_t actions_ma
     while ((topic = cluster_topic_next(shard->metadata, &position)) != NULL) {
         for (uint32_t i = 0; i < topic->partition_count && actions < actions_max; i++) {
             const struct cluster_partition *partition = &topic->partitions[i];
-            if (!is_assigned_here(shard, partition) ||
-                repairs_attend(shard->repairs, topic, i) ||
+            if (!is_assigned_here(shard, partition) || repairs_attend(shard->repairs, topic, i) ||
                 partition_find(shard, partition->group_id) != NULL) {
                 continue;
             }

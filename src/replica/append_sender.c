@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "replica/manager.h"
+#include "replica/quarantine.h"
 
 #include <errno.h>
 #include <string.h>
@@ -85,8 +86,10 @@ static void read_failed(struct replica_group *group, const struct raft_send *sen
         report_nothing(group, send);
         return;
     }
-    replica_group_fail(group, result == -EBADMSG ? REPLICA_DAMAGED : REPLICA_DISK_FAILED,
-                       strerror(-result));
+    if (replica_read_met_damage(result)) {
+        replica_group_damaged(group, "what a follower needs cannot be read");
+    }
+    report_nothing(group, send); /* asked for again with the next heartbeats */
 }
 
 static void read_done(struct log_read *read, int result, const struct log_entry *entries,

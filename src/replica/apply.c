@@ -9,11 +9,12 @@
  * Locality: from the turn hook, or from a read of the log that went to file.
  */
 #include "base/assert.h"
+#include "base/trace.h"
 #include "replica/manager.h"
 #include "replica/membership_codec.h"
+#include "replica/quarantine.h"
 #include "wire/batch.h"
 
-#include <errno.h>
 #include <string.h>
 
 #define APPLY_READ_BYTES (1u << 20)
@@ -97,9 +98,12 @@ static void read_done(struct log_read *read, int result, const struct log_entry 
     require(group->is_apply_reading);
     group->is_apply_reading = false;
     if (group->state == GROUP_RUNNING) {
-        if (result < 0) {
-            replica_group_fail(group, result == -EBADMSG ? REPLICA_DAMAGED : REPLICA_DISK_FAILED,
-                               strerror(-result));
+        if (replica_read_met_damage(result)) {
+            group->is_apply_blocked = true;
+            replica_group_damaged(group, "what is to be applied cannot be read");
+        } else if (result < 0) {
+            trace_warn("group %llu: what is to be applied cannot be read: %s; tried again later",
+                       (unsigned long long)group->id, strerror(-result));
         } else {
             apply_entries(group, entries, count);
             replica_apply_mark(group);
@@ -116,7 +120,7 @@ static uint64_t apply_limit(const struct replica_group *group)
 static bool may_read(const struct replica_group *group)
 {
     return group->state == GROUP_RUNNING && !group->is_installing && !group->is_apply_reading &&
-           group->applied_index < apply_limit(group);
+           !group->is_apply_blocked && group->applied_index < apply_limit(group);
 }
 
 static void read_more(struct replica_group *group)

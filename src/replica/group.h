@@ -4,9 +4,10 @@
  * drive it.
  *
  * Who owns what: group_state.c the life state, group_start.c and group_stop.c the ways in and out,
- * inputs.c everything that goes into the core, joined.c whether it may vote, turn.c what comes out
- * of it, apply.c the applied position and the applier, barriers.c the waiting reads, snapshots.c
- * own snapshots, snapshot_send.c and snapshot_install.c those on the wire.
+ * inputs.c everything that goes into the core, joined.c whether it may vote, quarantine.c what it
+ * knows of damage, turn.c what comes out of it, apply.c the applied position and the applier,
+ * barriers.c the waiting reads, snapshots.c own snapshots, snapshot_send.c and snapshot_install.c
+ * those on the wire.
  *
  * A group that anything under way still points to (a read, a save, a work) is held: it leaves
  * RUNNING at once, but is not closed before the last hold is gone.
@@ -78,10 +79,15 @@ struct replica_group {
     enum replica_result failure; /* FAILED: what a start or use is answered */
     uint32_t holds;              /* works, reads and saves under way */
     bool is_joining;             /* no proof yet that it may vote */
+    bool is_damaged;             /* RUNNING: a read met damage */
+    bool is_apply_blocked;       /* it was a read to apply: the applier stays where it is */
     bool is_closing;             /* a close is waiting or running */
     bool is_closing_on_worker;   /* it is running */
     bool is_tombstone_due;       /* DELETING: the tombstone is not durable yet */
     bool is_installing;          /* a snapshot is being made durable: the core gets no input */
+
+    struct replica_group_record
+        *successor; /* of the empty replica that is put in its place when it stops, or NULL */
 
     struct replica_open *open; /* STARTING */
     struct list stop_waiters;

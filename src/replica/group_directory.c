@@ -14,6 +14,7 @@
 #include "base/crc32c.h"
 #include "base/trace.h"
 #include "replica/membership_codec.h"
+#include "replica/quarantine.h"
 #include "wire/cursor.h"
 #include "wire/writer.h"
 
@@ -147,15 +148,19 @@ enum replica_record_state replica_record_read(const char *data_directory, uint64
     return state;
 }
 
-int replica_record_create(const char *data_directory, const struct replica_group_record *record,
-                          struct io_file **file)
+int replica_record_create_beside(const char *data_directory,
+                                 const struct replica_group_record *record, const char *suffix,
+                                 struct io_file **file)
 {
     char path[REPLICA_PATH_SIZE];
-    int result = io_directory_make(replica_group_path(data_directory, record->group_id, "", path));
+    char name[64];
+    int result =
+        io_directory_make(replica_group_path(data_directory, record->group_id, suffix, path));
     if (result < 0) {
         return result;
     }
-    replica_group_path(data_directory, record->group_id, "/group", path);
+    snprintf(name, sizeof name, "%s/group", suffix);
+    replica_group_path(data_directory, record->group_id, name, path);
     result = io_file_open(file, path, IO_OPEN_CREATE_NEW);
     if (result < 0) {
         return result;
@@ -169,6 +174,12 @@ int replica_record_create(const char *data_directory, const struct replica_group
         *file = NULL;
     }
     return result;
+}
+
+int replica_record_create(const char *data_directory, const struct replica_group_record *record,
+                          struct io_file **file)
+{
+    return replica_record_create_beside(data_directory, record, "", file);
 }
 
 int replica_record_replace(const char *data_directory, const struct replica_group_record *record)
@@ -224,7 +235,10 @@ int replica_directory_delete(const char *data_directory, uint64_t group_id)
     char deleted[REPLICA_PATH_SIZE];
     replica_group_path(data_directory, group_id, "", path);
     replica_group_path(data_directory, group_id, ".deleted", deleted);
+    char joining[REPLICA_PATH_SIZE];
+    replica_group_path(data_directory, group_id, REPLICA_JOINING_SUFFIX, joining);
     int result = io_directory_remove_tree(deleted);
+    result = result < 0 ? result : io_directory_remove_tree(joining);
     if (result == 0 && io_path_exists(path)) {
         result = io_path_rename(path, deleted);
         result = result < 0 ? result : io_directory_remove_tree(deleted);

@@ -62,6 +62,10 @@ enum replica_record_state replica_record_read(const char *data_directory, uint64
 /* Makes the directory and its record, unsynced; *file stays open so that it can be synced. */
 int replica_record_create(const char *data_directory, const struct replica_group_record *record,
                           struct io_file **file);
+/* Likewise as groups/<id><suffix>. */
+int replica_record_create_beside(const char *data_directory,
+                                 const struct replica_group_record *record, const char *suffix,
+                                 struct io_file **file);
 /* Replaces the record durably. */
 int replica_record_replace(const char *data_directory, const struct replica_group_record *record);
 

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/trace.h"
 #include "replica/manager.h"
+#include "replica/quarantine.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -44,7 +45,11 @@ static void open_record(struct replica_open *open)
 {
     const char *data_directory = open->manager->options.data_directory;
     struct replica_group_record found;
-    int result = 0;
+    int result = replica_directory_finish_quarantine(data_directory, open->record.group_id);
+    if (result < 0) {
+        fail(open, REPLICA_DISK_FAILED, strerror(-result));
+        return;
+    }
     switch (replica_record_read(data_directory, open->record.group_id, &found, &result)) {
     case RECORD_WHOLE:
         check_record(open, &found);

@@ -92,6 +92,7 @@ void replica_group_free(struct replica_group *group)
     ensure(!list_is_linked(&group->apply_node));
     list_remove(&group->created_node);
     io_file_release(group->record_file);
+    memory_free(group->successor);
     map_take(&group->manager->groups, group->id);
     memory_free(group);
 }

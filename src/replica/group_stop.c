@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * group_stop.c -- from a request to stop or delete to an absent group.
+ * group_stop.c -- from a request to stop, delete or quarantine to an absent group.
  *
  *     out of RUNNING at once; at the end of the turn out of service; [tombstone durable;] nothing
  * under way holds it any more; snapshot written, log closed [, directory removed] on the worker;
@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/trace.h"
 #include "replica/manager.h"
+#include "replica/quarantine.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -174,7 +175,8 @@ struct replica_close *replica_close_new(struct replica_group *group)
     close->result = group->state == GROUP_DELETING ? group->failure : REPLICA_OK;
     list_node_init(&close->node);
     group->is_closing_on_worker = true;
-    if (group->state == GROUP_STOPPING && group->failure == REPLICA_OK &&
+    close->successor = group->state == GROUP_STOPPING ? group->successor : NULL;
+    if (group->state == GROUP_STOPPING && group->failure == REPLICA_OK && !group->is_damaged &&
         replica_snapshot_is_useful(group)) {
         replica_snapshot_take(group, &close->snapshot);
     }
@@ -238,6 +240,9 @@ void replica_close_run(struct replica_close *close)
     }
     if (close->is_delete) {
         remove_directory(close);
+    } else if (close->successor != NULL) {
+        close->result =
+            replica_directory_quarantine(close->manager->options.data_directory, close->successor);
     }
 }
 
@@ -254,7 +259,8 @@ static void answer_waiters(struct replica_group *group, enum replica_result resu
 void replica_close_done(struct replica_close *close)
 {
     struct replica_group *group = close->group;
-    bool was_delete = close->is_delete || close->result == REPLICA_DISK_FAILED;
+    bool was_quarantine = close->successor != NULL;
+    bool was_delete = close->is_delete || (!was_quarantine && close->result == REPLICA_DISK_FAILED);
     enum replica_result result = close->result;
     if (close->error < 0) {
         trace_error("group %llu: closing: %s", (unsigned long long)group->id,
@@ -268,6 +274,9 @@ void replica_close_done(struct replica_close *close)
     if (group->state == GROUP_DELETING && !was_delete) {
         replica_group_released(group); /* asked to be deleted while it was being closed */
         return;
+    }
+    if (was_quarantine) {
+        replica_quarantine_ended(group, result);
     }
     replica_group_move(group, GROUP_GONE);
     answer_waiters(group, result);

@@ -62,6 +62,9 @@ void replica_group_tick(struct replica_group *group, uint64_t now_ticks)
 {
     replica_snapshot_drop_prefix(group);
     replica_group_sync_prefix(group);
+    if (group->applied_index < raft_commit_index(group->raft)) {
+        replica_apply_mark(group); /* a read to apply may have failed for want of descriptors */
+    }
     if (!group->is_installing && raft_due_ticks(group->raft) <= now_ticks) {
         raft_tick(group->raft, now_ticks);
     }

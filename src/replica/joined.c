@@ -79,6 +79,7 @@ void replica_group_check_joined(struct replica_group *group,
         return;
     }
     group->is_joining = false;
+    counter_add(&group->manager->stats.replicas_rejoined, 1);
     if (group->raft != NULL) {
         raft_allow_votes(group->raft);
     }

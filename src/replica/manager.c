@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "base/trace.h"
+#include "replica/quarantine.h"
 #include "replica/turn.h"
 
 #include <errno.h>
@@ -88,6 +89,7 @@ struct replica_manager *replica_manager_new(const struct replica_manager_options
     }
     map_init(&manager->groups);
     map_init(&manager->peers);
+    map_init(&manager->given_up);
     init_lists(manager);
     replica_frame_reader_init(&manager->reader);
     manager->stream = log_stream_new(manager->loop);
@@ -107,6 +109,7 @@ void replica_manager_free(struct replica_manager *manager)
     log_stream_free(manager->stream);
     map_free(&manager->groups);
     map_free(&manager->peers);
+    map_free(&manager->given_up);
     memory_free(manager->writes);
     memory_free(manager);
 }
@@ -203,14 +206,20 @@ struct scan {
     size_t capacity;
 };
 
-/* "<id>" and "<id>.deleted" of this shard; an id is noted once for each. */
+/* "<id>", "<id>.deleted" and "<id>.joining" of this shard; an id is noted once for each. */
 static bool note_directory(const char *name, void *context)
 {
     struct scan *scan = context;
     char *end = NULL;
     uint64_t group_id = strtoull(name, &end, 10);
-    bool is_ours = end != name && name[0] >= '1' && name[0] <= '9' &&
-                   (*end == '\0' || strcmp(end, ".deleted") == 0);
+    bool is_ours =
+        end != name && name[0] >= '1' && name[0] <= '9' &&
+        (*end == '\0' || strcmp(end, ".deleted") == 0 || strcmp(end, REPLICA_JOINING_SUFFIX) == 0);
+    bool is_aside =
+        end != name && strncmp(end, REPLICA_DAMAGED_SUFFIX, strlen(REPLICA_DAMAGED_SUFFIX)) == 0;
+    if (is_aside) {
+        return true;
+    }
     if (!is_ours) {
         trace_warn("groups/%s is not a group's directory and was left alone", name);
         return true;
@@ -272,7 +281,12 @@ static void scan_group(struct replica_manager *manager, uint64_t group_id,
     static const struct log_options log_options = {
         .segment_bytes = 1u << 30, .segment_ms = UINT32_MAX, .index_interval_bytes = 4096};
     struct replica_group_record record;
-    int result;
+    int result = replica_directory_finish_quarantine(manager->options.data_directory, group_id);
+    if (result < 0) {
+        trace_error("group %llu: its quarantine could not be finished: %s",
+                    (unsigned long long)group_id, strerror(-result));
+        return;
+    }
     enum replica_record_state state =
         replica_record_read(manager->options.data_directory, group_id, &record, &result);
     if (is_dead(manager, group_id, state, &record)) {

@@ -86,6 +86,7 @@ struct replica_manager {
     void (*stop_done)(void *context);
     void *stop_context;
 
+    struct map given_up; /* ids of groups whose quarantine went wrong */
     bool has_disk_failed;
     uint64_t next_transfer_id;
 };
@@ -141,9 +142,10 @@ struct replica_close {
     struct list_node node;
     struct replica_manager *manager;
     struct replica_group *group;
-    struct log *log;                  /* NULL: not open */
-    struct io_file *record_file;      /* not NULL: just created and not synced yet */
-    struct replica_snapshot snapshot; /* envelope NULL: none to write */
+    struct log *log;                        /* NULL: not open */
+    struct io_file *record_file;            /* not NULL: just created and not synced yet */
+    struct replica_snapshot snapshot;       /* envelope NULL: none to write */
+    struct replica_group_record *successor; /* what takes its place, or NULL; the group's */
     bool is_delete;
     enum replica_result result;
     int error;

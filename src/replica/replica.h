@@ -14,6 +14,9 @@
  *                   |           `-> FAILED   (disk error or damage: kept as it is, not served)
  *                   `-> FAILED
  *
+ * A replica that is damaged but runs serves what is whole; once its group goes on without its vote
+ * it is moved aside, never deleted, for an empty one that joins (quarantine.c).
+ *
  * Deleting makes a tombstone durable before it unlinks the first file.  A tombstone is for a group,
  * which then never lives here again, or for a replica's incarnation and those before it: one life
  * of its data on this broker, numbered by the owner, who gives a replica that comes back a higher
@@ -130,6 +133,24 @@ void replica_group_stop(struct replica_manager *manager, uint64_t group_id, bool
 void replica_group_remove(struct replica_manager *manager, uint64_t group_id, uint32_t incarnation,
                           void (*done)(void *context, enum replica_result result), void *context);
 
+/* ---- Damage ---- */
+
+/* The group's data here is known to be damaged: it runs and serves what is whole, or has failed. */
+bool replica_group_is_damaged(struct replica_manager *manager, uint64_t group_id);
+/* Likewise, and moving it aside has not gone wrong before. */
+bool replica_group_may_be_quarantined(struct replica_manager *manager, uint64_t group_id);
+/* The owner met damage in the group's log: a fetch, a scrub. */
+void replica_group_report_damage(struct replica_group *group, const char *reason);
+/* Stops a damaged replica, moves its directory to groups/<id>.damaged-<n> and puts an empty one
+ * that must join in its place; the owner starts it.  Only when the group's own committed membership
+ * is without this replica: until then its copy may be the one that counts.  description as in a
+ * spec.  done once, with REPLICA_DAMAGED when as many as are kept are there already (then nothing
+ * was moved), REPLICA_NOT_RUNNING when it may not be quarantined. */
+void replica_group_quarantine(struct replica_manager *manager, uint64_t group_id,
+                              const void *description, size_t description_length,
+                              void (*done)(void *context, enum replica_result result),
+                              void *context);
+
 /* Hands over what this broker leads (as far as others can take it) and stops all groups. */
 void replica_manager_stop(struct replica_manager *manager, void (*done)(void *context),
                           void *context);
@@ -243,6 +264,9 @@ struct replica_stats {
     struct counter groups_leading;
     struct counter groups_leaderless;
     struct counter groups_failed;
+    struct counter corrupt_reads; /* reads that met wrong bytes in a group's log */
+    struct counter replicas_quarantined;
+    struct counter replicas_rejoined; /* came empty and may vote again */
     struct counter turn_us_max;
 };
 const struct replica_stats *replica_stats(const struct replica_manager *manager);

@@ -233,6 +233,16 @@ void replica_group_remove(struct replica_manager *manager, uint64_t group_id, ui
     replica_group_stop(manager, group_id, true, done, context);
 }
 
+void replica_group_quarantine(struct replica_manager *manager, uint64_t group_id,
+                              const void *description, size_t description_length,
+                              void (*done)(void *context, enum replica_result result),
+                              void *context)
+{
+    (void)description;
+    (void)description_length;
+    replica_group_stop(manager, group_id, false, done, context);
+}
+
 struct replica_group *replica_group_find(struct replica_manager *manager, uint64_t group_id)
 {
     (void)manager;
