@@ -50,9 +50,6 @@ static struct uuid random_uuid(struct io_loop *loop)
 
 static bool prepare_shards(struct broker *broker, char *error, size_t error_size)
 {
-    broker->shards = shards_new(broker->config->shards, 0);
-    broker->shard_count = shards_count(broker->shards);
-    broker->incarnation = random_uuid(shard_loop(shards_get(broker->shards, 0)));
     broker->shard_states =
         memory_allocate_zeroed(broker->shard_count * sizeof broker->shard_states[0]);
     for (uint32_t i = 0; i < broker->shard_count; i++) {
@@ -76,7 +73,12 @@ static bool prepare(struct broker *broker, char *error, size_t error_size)
         snprintf(error, error_size, "broker_id must be 1 to %d", INT32_MAX);
         return false;
     }
-    if (!data_directory_open(&broker->directory, config, error, error_size)) {
+    broker->shards = shards_new(config->shards, 0);
+    broker->shard_count = shards_count(broker->shards);
+    struct io_loop *loop = shard_loop(shards_get(broker->shards, 0));
+    broker->incarnation = random_uuid(loop);
+    struct uuid fresh_directory_id = random_uuid(loop);
+    if (!data_directory_open(&broker->directory, config, &fresh_directory_id, error, error_size)) {
         return false;
     }
     atomic_init(&broker->first_founded_group_id, broker->directory.first_founded_group_id);

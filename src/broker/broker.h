@@ -28,6 +28,7 @@ struct broker;
 struct connection_table;
 struct controller;
 struct forwarder;
+struct founding;
 struct leader_feed;
 struct leader_table;
 struct peer_links;
@@ -40,7 +41,7 @@ struct shard_life;
 struct upkeep;
 
 /* Request types between brokers, counted at the broker that asks: 1000 + position. */
-#define BROKER_PEER_REQUEST_TYPES 8
+#define BROKER_PEER_REQUEST_TYPES 10
 
 struct broker_peer_request_stats {
     struct counter succeeded;
@@ -86,7 +87,8 @@ struct broker_shard {
     struct peer_links *links;          /* to the other brokers */
     struct reconciler *reconciler;
     struct repairs *repairs;
-    struct forwarder *forwarder;    /* shard 0 only, as are the next three */
+    struct forwarder *forwarder;    /* shard 0 only, as are the next four */
+    struct founding *founding;
     struct peer_presence *presence; /* brokers connected to us */
     struct raft_group_flows *flows;
     struct registration *registration;

@@ -14,6 +14,7 @@
 #include "broker/connection.h"
 #include "broker/controller_applier.h"
 #include "broker/forward.h"
+#include "broker/founding.h"
 #include "broker/leader_feed.h"
 #include "broker/leader_table.h"
 #include "broker/partition.h"
@@ -77,6 +78,7 @@ bool broker_shard_prepare(struct broker_shard *state, char *error, size_t error_
     if (broker_shard_id(state) == 0) {
         state->controller = controller_new(state);
         state->presence = peer_presence_new();
+        state->founding = founding_new(state);
         state->forwarder = forwarder_new(state);
         state->flows = raft_group_flows_new(state);
         state->registration = registration_new(state);
@@ -172,6 +174,7 @@ static void free_members(struct broker_shard *state)
         registration_free(state->registration);
         raft_group_flows_free(state->flows);
         peer_presence_free(state->presence);
+        founding_free(state->founding);
         controller_free(state->controller);
     }
     if (state->forwarder != NULL) {

@@ -18,6 +18,7 @@
 #include "broker/broker_process.h"
 #include "broker/connection.h"
 #include "broker/forward.h"
+#include "broker/founding.h"
 #include "broker/partition.h"
 #include "broker/peer_link.h"
 #include "broker/raft_group_flow.h"
@@ -127,7 +128,7 @@ static bool everything_is_gone(const struct broker_shard *state)
         return is_gone;
     }
     return is_gone && state->forwarder == NULL && raft_group_flows_are_done(state->flows) &&
-           registration_is_idle(state->registration);
+           registration_is_idle(state->registration) && founding_is_idle(state->founding);
 }
 
 static void look_whether_closed(struct io_timer *timer)
@@ -198,6 +199,7 @@ static void stop_groups(struct shard *shard, struct shard_message *message)
     listener_close_all(state);
     reconciler_stop(state->reconciler);
     if (state->controller != NULL) {
+        founding_stop(state->founding);
         registration_stop(state->registration);
         raft_group_flows_stop(state->flows);
     }

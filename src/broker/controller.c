@@ -11,6 +11,7 @@
 #include "base/trace.h"
 #include "broker/broker_process.h"
 #include "broker/controller_applier.h"
+#include "broker/founding.h"
 #include "broker/leader_table.h"
 #include "wire/batch.h"
 
@@ -27,6 +28,22 @@ static const char description[] = "controller";
 bool controller_is_leader(const struct broker_shard *shard)
 {
     return shard->controller != NULL && shard->controller->standing.is_leader;
+}
+
+bool controller_is_voter(const struct broker_shard *shard)
+{
+    const struct replica_group *group = shard->controller->group;
+    if (group == NULL || replica_group_is_joining(group)) {
+        return false;
+    }
+    struct replica_group_view view;
+    replica_group_view(group, &view);
+    for (uint32_t i = 0; i < view.member_count; i++) {
+        if (view.members[i].node_id == shard->broker_id) {
+            return view.members[i].is_voter;
+        }
+    }
+    return false;
 }
 
 uint32_t controller_leader(const struct broker_shard *shard)
@@ -112,27 +129,14 @@ size_t controller_live_brokers(const struct broker_shard *shard, uint32_t *broke
 
 /* ---- The group ---- */
 
-static bool is_voter(const struct broker_config *config)
+static struct raft_membership founding_members(const struct broker_shard *shard)
 {
-    for (size_t i = 0; i < config->controller_count; i++) {
-        if (config->controllers[i].id == config->broker_id) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static struct raft_membership voters_of(const struct broker_config *config)
-{
+    const struct data_directory_founder *founders = NULL;
     struct raft_membership members = {0};
-    require(config->controller_count <= RAFT_MEMBERS_MAX);
-    for (size_t i = 0; i < config->controller_count; i++) {
-        uint32_t at = members.voter_count++;
-        while (at > 0 && members.voters[at - 1] > config->controllers[i].id) {
-            members.voters[at] = members.voters[at - 1];
-            at--;
-        }
-        members.voters[at] = config->controllers[i].id;
+    uint32_t count = founding_founders(shard->founding, &founders);
+    ensure(count > 0);
+    for (uint32_t i = 0; i < count; i++) {
+        members.voters[members.voter_count++] = founders[i].broker_id;
     }
     return members;
 }
@@ -150,13 +154,14 @@ static void group_started(void *context, enum replica_result result, struct repl
     controller->group = group;
 }
 
-void controller_start(struct broker_shard *shard)
+static void founders_known(void *context)
 {
+    struct broker_shard *shard = context;
     struct controller *controller = shard->controller;
     struct replica_group_spec spec = {
         .group_id = CLUSTER_CONTROLLER_GROUP_ID,
-        .join = !is_voter(shard->config),
-        .members = voters_of(shard->config),
+        .join = !founding_is_founder(shard->founding),
+        .members = founding_members(shard),
         .applier = &controller->applier,
         .log = {.segment_bytes = CONTROLLER_SEGMENT_BYTES,
                 .segment_ms = CONTROLLER_SEGMENT_MS,
@@ -167,6 +172,11 @@ void controller_start(struct broker_shard *shard)
         .drop_prefix_after_snapshot = true,
     };
     replica_group_start(shard->replicas, &spec, group_started, controller);
+}
+
+void controller_start(struct broker_shard *shard)
+{
+    founding_start(shard->founding, founders_known, shard);
 }
 
 struct controller *controller_new(struct broker_shard *shard)

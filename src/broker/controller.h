@@ -20,6 +20,8 @@ struct broker_shard;
 
 /* This broker is the controller leader and has applied everything committed before its term. */
 bool controller_is_leader(const struct broker_shard *shard);
+/* This broker has a vote in the controller group, so it hears of its leader by itself. */
+bool controller_is_voter(const struct broker_shard *shard);
 /* 0: unknown. */
 uint32_t controller_leader(const struct broker_shard *shard);
 

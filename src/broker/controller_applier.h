@@ -41,8 +41,8 @@ void controller_fail_proposals(struct list *proposals, enum wire_error error);
 
 /* When the replica manager is there, whose turn hook must run before ours. */
 struct controller *controller_new(struct broker_shard *shard);
-/* Starts group 1 on this broker: as a voter when it is one of the configured controllers, else as a
- * replica that waits to be added. */
+/* Starts group 1 on this broker when its founders are known: as one of them, or as a replica that
+ * waits to be added. */
 void controller_start(struct broker_shard *shard);
 void controller_free(struct controller *controller);
 

@@ -2,11 +2,12 @@
  *
  * data_directory.c -- see data_directory.h.
  *
- * `meta`: magic, format version, cluster id, broker id, first founded group id, CRC-32C;
- * big-endian.
+ * `meta`: magic, format version, cluster id, broker id, directory id, first founded group id,
+ * number of founders, each with broker id and directory id, CRC-32C; big-endian.
  */
 #include "broker/data_directory.h"
 
+#include "base/assert.h"
 #include "base/buf.h"
 #include "base/crc32c.h"
 #include "base/prng.h"
@@ -22,7 +23,7 @@
 #include <string.h>
 
 #define META_MAGIC 0x464c4f54u /* "FLOT" */
-#define META_FORMAT 1
+#define META_FORMAT 2
 #define META_BYTES_MAX 4096
 #define PATH_BYTES_MAX 4096
 
@@ -63,12 +64,32 @@ static int meta_write(const struct data_directory *directory)
     wire_write_uint32(&writer, META_FORMAT);
     wire_write_uuid(&writer, &directory->cluster_id);
     wire_write_uint32(&writer, directory->broker_id);
+    wire_write_uuid(&writer, &directory->id);
     wire_write_int64(&writer, (int64_t)directory->first_founded_group_id);
+    wire_write_uint32(&writer, directory->founder_count);
+    for (uint32_t i = 0; i < directory->founder_count; i++) {
+        wire_write_uint32(&writer, directory->founders[i].broker_id);
+        wire_write_uuid(&writer, &directory->founders[i].directory_id);
+    }
     uint32_t crc = crc32c(0, writer.buf->data, wire_writer_length(&writer));
     wire_write_uint32(&writer, crc);
     int result = io_path_replace(path, writer.buf->data, wire_writer_length(&writer));
     wire_writer_free(&writer);
     return result;
+}
+
+static bool founders_decode(struct data_directory *directory, struct wire_cursor *cursor)
+{
+    uint32_t count = wire_read_uint32(cursor);
+    if (count > DATA_DIRECTORY_FOUNDERS_MAX) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        directory->founders[i].broker_id = wire_read_uint32(cursor);
+        directory->founders[i].directory_id = wire_read_uuid(cursor);
+    }
+    directory->founder_count = count;
+    return true;
 }
 
 static bool meta_decode(struct data_directory *directory, const struct buf *content)
@@ -79,7 +100,9 @@ static bool meta_decode(struct data_directory *directory, const struct buf *cont
         wire_read_uint32(&cursor) == META_MAGIC && wire_read_uint32(&cursor) == META_FORMAT;
     directory->cluster_id = wire_read_uuid(&cursor);
     directory->broker_id = wire_read_uint32(&cursor);
+    directory->id = wire_read_uuid(&cursor);
     directory->first_founded_group_id = (uint64_t)wire_read_int64(&cursor);
+    is_meta = founders_decode(directory, &cursor) && is_meta;
     size_t checked = content->length_bytes - wire_remaining(&cursor);
     uint32_t crc = wire_read_uint32(&cursor);
     return wire_expect_end(&cursor) && is_meta && crc == crc32c(0, content->data, checked);
@@ -145,7 +168,7 @@ static int sync_name(const struct data_directory *directory)
 }
 
 bool data_directory_open(struct data_directory *directory, const struct broker_config *config,
-                         char *error, size_t error_size)
+                         const struct uuid *fresh_id, char *error, size_t error_size)
 {
     char path[PATH_BYTES_MAX];
     struct uuid cluster_id = data_directory_cluster_id(config->cluster_name);
@@ -167,6 +190,7 @@ bool data_directory_open(struct data_directory *directory, const struct broker_c
     if (result == -ENOENT) {
         directory->cluster_id = cluster_id;
         directory->broker_id = config->broker_id;
+        directory->id = *fresh_id;
         directory->first_founded_group_id = DATA_DIRECTORY_NO_LIMIT;
         result = sync_name(directory);
         result = result != 0 ? result : meta_write(directory);
@@ -175,6 +199,16 @@ bool data_directory_open(struct data_directory *directory, const struct broker_c
         snprintf(error, error_size, "cannot read or write %s: %s", path, strerror(-result));
     }
     return result == 0;
+}
+
+int data_directory_set_founders(struct data_directory *directory,
+                                const struct data_directory_founder *founders,
+                                uint32_t founder_count)
+{
+    require(founder_count > 0 && founder_count <= DATA_DIRECTORY_FOUNDERS_MAX);
+    memcpy(directory->founders, founders, founder_count * sizeof founders[0]);
+    directory->founder_count = founder_count;
+    return meta_write(directory);
 }
 
 int data_directory_set_founding_limit(struct data_directory *directory, uint64_t group_id)

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * data_directory.h -- whose data directory it is: the file `meta`, written once at the first start,
- * and the lock that keeps a second process out.
+ * data_directory.h -- whose data directory it is: the file `meta`, and the lock that keeps a second
+ * process out.
  *
- * Locality: the main thread before the shards run; data_directory_set_founding_limit() blocks and
- * runs where that is allowed.
+ * A directory has an id of its own, made up when it is.  A broker whose directory was lost comes
+ * back with another one, and is known by that not to remember what it promised (founding.h).
+ *
+ * Locality: the main thread before the shards run; the setters block and run where that is allowed,
+ * one at a time.
  */
 #ifndef BROKER_DATA_DIRECTORY_H
 #define BROKER_DATA_DIRECTORY_H
@@ -17,11 +20,22 @@
 #include <stdint.h>
 
 #define DATA_DIRECTORY_NO_LIMIT UINT64_MAX
+#define DATA_DIRECTORY_FOUNDERS_MAX 7
+
+/* One of the brokers that founded the controller group, and the directory it did so with. */
+struct data_directory_founder {
+    uint32_t broker_id;
+    struct uuid directory_id;
+};
 
 struct data_directory {
     const char *path;
     struct uuid cluster_id;
     uint32_t broker_id;
+    struct uuid id;
+    /* Ascending by broker id; none until they are known. */
+    struct data_directory_founder founders[DATA_DIRECTORY_FOUNDERS_MAX];
+    uint32_t founder_count;
     /* Groups with a lower id existed before this directory did: if one of them is assigned to this
      * broker, an earlier directory was lost, and a replica here has promised nothing it remembers.
      * It must not found the group anew but wait for the others to bring it up to date.
@@ -33,12 +47,16 @@ struct data_directory {
  */
 struct uuid data_directory_cluster_id(const char *cluster_name);
 
-/* Makes or opens the directory, locks it, and makes or checks `meta`.  False with a message;
- * another broker's or cluster's directory is refused with both ids named. */
+/* Makes or opens the directory, locks it, and makes or checks `meta`; fresh_id is the id of a
+ * directory that is made now.  False with a message; another broker's or cluster's directory is
+ * refused with both ids named. */
 bool data_directory_open(struct data_directory *directory, const struct broker_config *config,
-                         char *error, size_t error_size);
+                         const struct uuid *fresh_id, char *error, size_t error_size);
 
-/* Durable on return; 0 or a negative errno. */
+/* Both durable on return; 0 or a negative errno. */
+int data_directory_set_founders(struct data_directory *directory,
+                                const struct data_directory_founder *founders,
+                                uint32_t founder_count);
 int data_directory_set_founding_limit(struct data_directory *directory, uint64_t group_id);
 
 #endif

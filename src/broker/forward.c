@@ -4,8 +4,8 @@
  *
  * Every forward passes through shard 0 by message.  There it is run, when this broker leads the
  * controller group; goes to the leader as a Forward request (1002) over one standing connection; or
- * waits until a leader is known.  A broker outside the controller group knows no leader of itself
- * at first: it asks the configured controllers in turn, and their NOT_CONTROLLER names the leader.
+ * waits until a leader is known.  A broker without a vote in the controller group knows no leader
+ * of itself at first: it asks others in turn, and their NOT_CONTROLLER names the leader.
  *
  * Life of a forward: WAITING -> (local run | asked) -> answered -> home.
  *
@@ -32,7 +32,7 @@ struct forwarder {
     struct peer_client *client; /* to client_broker_id; NULL: none open */
     uint32_t client_broker_id;
     uint32_t hint;     /* the leader somebody told us; 0: none */
-    size_t next_asked; /* position in the controllers list, when there is nothing better */
+    size_t next_asked; /* whose turn it is when there is nothing better */
     bool is_stopping;
 };
 
@@ -204,14 +204,18 @@ static void leader_answered(void *context, struct wire_cursor *cursor, bool was_
     go_home(forwarder, forward, WIRE_ERROR_NONE);
 }
 
-static bool is_controller(const struct broker_config *config, uint32_t broker_id)
+/* The configured controllers and the brokers in turn. */
+static uint32_t next_to_ask(struct forwarder *forwarder)
 {
-    for (size_t i = 0; i < config->controller_count; i++) {
-        if (config->controllers[i].id == broker_id) {
-            return true;
-        }
+    const struct broker_shard *shard = forwarder->shard;
+    size_t configured = shard->config->controller_count;
+    size_t position =
+        forwarder->next_asked++ % (configured + cluster_broker_count(shard->metadata));
+    if (position < configured) {
+        return shard->config->controllers[position].id;
     }
-    return false;
+    position -= configured;
+    return cluster_broker_next(shard->metadata, &position)->id;
 }
 
 /* Whom to ask; 0: nobody for now. */
@@ -219,14 +223,10 @@ static uint32_t choose_leader(struct forwarder *forwarder)
 {
     const struct broker_shard *shard = forwarder->shard;
     uint32_t leader = controller_leader(shard);
-    if (leader != 0 || is_controller(shard->config, shard->broker_id)) {
+    if (leader != 0 || controller_is_voter(shard)) {
         return leader;
     }
-    if (forwarder->hint != 0) {
-        return forwarder->hint;
-    }
-    size_t position = forwarder->next_asked++ % shard->config->controller_count;
-    return shard->config->controllers[position].id;
+    return forwarder->hint != 0 ? forwarder->hint : next_to_ask(forwarder);
 }
 
 static bool client_ready_for(struct forwarder *forwarder, uint32_t leader)
