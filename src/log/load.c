@@ -187,12 +187,12 @@ static void prefetch_run(struct io_work *work)
     uint8_t *chunk = memory_allocate(PREFETCH_CHUNK_BYTES);
     uint64_t position = prefetch->position;
     uint64_t end = prefetch->position + prefetch->length_bytes;
-    while (position < end && prefetch->result == 0) {
+    while (position < end) {
         size_t done = 0;
         uint64_t left = end - position;
         size_t length = left < PREFETCH_CHUNK_BYTES ? (size_t)left : PREFETCH_CHUNK_BYTES;
         prefetch->result = io_file_read(prefetch->file, position, chunk, length, &done);
-        if (done == 0) {
+        if (prefetch->result != 0 || done == 0) {
             break;
         }
         position += done;

@@ -6,7 +6,8 @@ import re
 from c_types import (base_type, can_be_tested_for_default, default_initializers, differs_from_default,
                      is_nullable_struct, member)
 from emit_header import NOTICE
-from schema import PRIMITIVES, SCALARS, minimal_field_bytes, minimal_struct_bytes
+from schema import (PRIMITIVES, SCALARS, is_of_fixed_size, minimal_field_bytes,
+                    minimal_struct_bytes)
 from text import Text
 
 
@@ -80,6 +81,13 @@ class SourceEmitter:
             if sizes[version] != sizes[before]:
                 expression = f"version >= {version} ? {sizes[version]} : {expression}"
         return expression
+
+    def may_run_out(self, struct, field):
+        """Whether an element can end behind the message though their count was checked."""
+        element = type(field)(field.name, field.type, False, field.versions)
+        element.struct = field.struct
+        return not all(is_of_fixed_size(element, version, version in self.message.flexible)
+                       for version in self.context(struct, field))
 
     # Functions.
 
@@ -209,7 +217,8 @@ class SourceEmitter:
             out.add(f"{target} = wire_read_array(cursor, {self.flexible(struct, field)}, "
                     f"{self.nullable(struct, field)}, {minimal}, "
                     f"sizeof(*{target}), &{count});")
-            out.add(f"for (int32_t i = 0; i < {count} && cursor->error == NULL; i++) {{")
+            going_on = " && cursor->error == NULL" if self.may_run_out(struct, field) else ""
+            out.add(f"for (int32_t i = 0; i < {count}{going_on}; i++) {{")
             self.decode_value(struct, field, f"{target}[i]", "false")
             out.add("}")
         elif is_nullable_struct(field):

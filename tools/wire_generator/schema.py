@@ -249,5 +249,15 @@ def minimal_struct_bytes(struct, version, flexible):
     return total
 
 
+def is_of_fixed_size(each, version, flexible):
+    """Whether its minimal size is its size, so that bytes counted before cannot run out in it."""
+    if each.is_array or version in each.nullable:
+        return False
+    if each.struct is None:
+        return each.type in SCALAR_BYTES
+    return not flexible and all(is_of_fixed_size(inner, version, flexible)
+                                for inner in each.struct.plain_fields if version in inner.versions)
+
+
 def load(path):
     return Parser(path).parse()

@@ -110,6 +110,22 @@ static void a_snapshot_beyond_the_log_proves_nothing(void **state)
 
     raft_snapshot_sent(raft, 3, 6, true);
     raft_check(raft);
+    uint64_t beat = raft_due_ticks(raft);
+    raft_tick(raft, beat);
+    fixture_drain(raft);
+    fixture_receive(raft,
+                    (struct raft_message){.kind = RAFT_MESSAGE_HEARTBEAT_REPLY,
+                                          .from = 3,
+                                          .to = 1,
+                                          .term = 1,
+                                          .index = 1,
+                                          .hint_index = 1,
+                                          .barrier = 1},
+                    beat);
+    fixture_drain(raft);
+    assert_true(raft_progress(raft, 3, &view) && view.is_receiving_snapshot);
+    raft_snapshot_sent(raft, 3, 1, true); /* nor does one of what it has */
+    raft_check(raft);
     assert_true(raft_progress(raft, 3, &view));
     assert_false(view.is_receiving_snapshot);
     assert_int_equal(view.match_index, 1);
@@ -153,6 +169,34 @@ static void more_writes_than_are_tracked(void **state)
     raft_free(raft);
 }
 
+/* The same members again say something only in a later epoch, and epochs do not fall. */
+static void epochs_of_memberships_rise(void **state)
+{
+    (void)state;
+    struct raft *raft = new_leader();
+    struct raft_entry entry;
+    struct raft_membership same = *raft_membership(raft);
+    assert_int_equal(raft_propose_membership(raft, &same, &entry), RAFT_BAD_REQUEST);
+    same.epoch += 2;
+    assert_int_equal(raft_propose_membership(raft, &same, &entry), RAFT_OK);
+    fixture_drain(raft);
+    fixture_receive(raft,
+                    (struct raft_message){.kind = RAFT_MESSAGE_APPEND_REPLY,
+                                          .from = 2,
+                                          .to = 1,
+                                          .term = 1,
+                                          .index = entry.last_index,
+                                          .granted = 1},
+                    raft_due_ticks(raft) - 1);
+    struct raft_membership fewer = same;
+    fewer.voter_count = 2;
+    fewer.epoch -= 1;
+    assert_int_equal(raft_propose_membership(raft, &fewer, &entry), RAFT_BAD_REQUEST);
+    fewer.epoch += 1;
+    assert_int_equal(raft_propose_membership(raft, &fewer, &entry), RAFT_OK);
+    raft_free(raft);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +205,7 @@ int main(void)
         cmocka_unit_test(a_tick_before_its_time_does_nothing),
         cmocka_unit_test(a_leader_without_peers_has_nothing_to_tick),
         cmocka_unit_test(a_snapshot_beyond_the_log_proves_nothing),
+        cmocka_unit_test(epochs_of_memberships_rise),
         cmocka_unit_test(more_writes_than_are_tracked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
