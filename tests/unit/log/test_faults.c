@@ -109,6 +109,7 @@ static void history_of_writes(void)
         append(1, 3);
         submit(0);
     }
+    (void)log_snapshot_write(DIRECTORY, model.acknowledged, 1, 20, "state", 5);
     fixture_append_membership(opened, 1, 7);
     fixture_append_term(opened, 2);
     append(2, 1);

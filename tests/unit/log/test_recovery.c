@@ -392,6 +392,66 @@ static void test_index_files_are_wrong(void **state)
     fake_reset();
 }
 
+/* Two that want the same segment before it is open wait for one loading of it. */
+static void test_a_segment_is_loaded_once_for_all(void **state)
+{
+    (void)state;
+    make_closed();
+    assert_int_equal(open_log(), 0);
+    struct reading readings[2];
+    for (int i = 0; i < 2; ++i) {
+        readings[i] = (struct reading){.read = {.after_index = SEGMENT_RECORDS + 1,
+                                                .last_index = log_last_index(opened),
+                                                .bytes_max = 1,
+                                                .done = read_done},
+                                       .result = 1};
+        log_read(opened, &readings[i].read);
+        assert_int_equal(readings[i].result, 1);
+    }
+    fake_run();
+    for (int i = 0; i < 2; ++i) {
+        assert_int_equal(readings[i].result, 0);
+        assert_int_equal(readings[i].last_index, SEGMENT_RECORDS + 3);
+    }
+    close_log();
+    fake_reset();
+}
+
+struct fetching {
+    struct log_wait wait;
+    uint32_t resumed;
+};
+
+static void resumed(struct log_wait *wait)
+{
+    container_of(wait, struct fetching, wait)->resumed++;
+}
+
+/* A fetch of more than is read at once, and one of a segment that is cut while it loads. */
+static void test_fetches_wait_for_what_is_on_disk(void **state)
+{
+    (void)state;
+    make_closed();
+    assert_int_equal(open_log(), 0);
+    struct fetching first = {.wait.resume = resumed};
+    struct fetching second = {.wait.resume = resumed};
+    struct log_fetched fetched;
+    uint64_t end = log_next_offset(opened);
+    assert_int_equal(log_fetch(opened, 12, end, 500, &fetched, &first.wait), -EAGAIN);
+    assert_int_equal(log_fetch(opened, 14, end, 500, &fetched, &second.wait), -EAGAIN);
+    log_truncate(opened, SEGMENT_RECORDS + 4);
+    fixture_append_term(opened, 2);
+    submit(2);
+    fake_run();
+    assert_int_equal(first.resumed, 1);
+    assert_int_equal(second.resumed, 1);
+    close_log();
+    assert_int_equal(open_log(), 0);
+    assert_int_equal(found.end_offset, SEGMENT_RECORDS + 2);
+    close_log();
+    fake_reset();
+}
+
 /* An index file is put back after opening: of another segment, or of an earlier end of this one. */
 static void test_index_files_change_while_open(void **state)
 {
@@ -579,6 +639,8 @@ int main(void)
         cmocka_unit_test(test_damage_long_after_a_truncation),
         cmocka_unit_test(test_other_names_are_left_alone),
         cmocka_unit_test(test_index_files_are_wrong),
+        cmocka_unit_test(test_a_segment_is_loaded_once_for_all),
+        cmocka_unit_test(test_fetches_wait_for_what_is_on_disk),
         cmocka_unit_test(test_index_files_change_while_open),
         cmocka_unit_test(test_segments_are_damaged_while_open),
         cmocka_unit_test(test_garbage_in_the_epoch_log_goes),

@@ -295,6 +295,28 @@ static void record_faults_are_named(void **state)
     }
 }
 
+static void impossible_lengths_are_not_read(void **state)
+{
+    (void)state;
+    static const uint8_t bodies[][7] = {
+        {0x0b, 0, 0, 0, 1, 1, 0},                /* below 0 */
+        {0xfe, 0xff, 0xff, 0xff, 0x0f, 0, 0},    /* more than the batch has */
+        {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0}, /* without an end */
+    };
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        struct buf *buf = batch_from_body(bodies[i], sizeof(bodies[i]), 1, WIRE_COMPRESSION_NONE);
+        struct wire_batch batch;
+        assert_true(wire_batch_read(&batch, buf->data, buf->length_bytes));
+        struct wire_record_reader *reader = wire_record_reader_open(&batch, 1000);
+        struct wire_record record;
+        assert_false(wire_record_reader_next(reader, &record));
+        assert_string_equal(wire_record_reader_error(reader), "a record with an impossible length");
+        wire_record_reader_close(reader);
+        buf_release(buf);
+    }
+    wire_record_reader_close(NULL);
+}
+
 static void offsets_must_count_up_without_a_gap(void **state)
 {
     (void)state;
@@ -329,6 +351,7 @@ int main(void)
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(damaged_records_with_a_right_checksum_are_refused_or_read),
         cmocka_unit_test(record_faults_are_named),
+        cmocka_unit_test(impossible_lengths_are_not_read),
         cmocka_unit_test(offsets_must_count_up_without_a_gap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
