@@ -442,6 +442,13 @@ static void submit_write(struct cluster *cluster, struct cluster_node *node,
     trace(cluster, "\n");
 }
 
+/* The rule of replica/joined.c. */
+static void give_vote_back(struct cluster_node *node, const struct raft_membership *committed)
+{
+    if (!raft_membership_has_voter(committed, node->id))
+        node->may_vote = true; /* the end of the turn tells the core */
+}
+
 static void apply_committed(struct cluster *cluster, struct cluster_node *node)
 {
     uint64_t commit = raft_commit_index(node->raft);
@@ -449,6 +456,8 @@ static void apply_committed(struct cluster *cluster, struct cluster_node *node)
          i < node->log.count && node->log.records[i].entry.last_index <= commit; ++i) {
         if (oracle_saw_commit(cluster->oracle, &node->log.records[i]))
             promise_check_commit(cluster, node, &node->log.records[i]);
+        if (node->log.records[i].entry.kind == RAFT_ENTRY_MEMBERSHIP)
+            give_vote_back(node, &node->log.records[i].entry.membership);
         node->applied = node->log.records[i].entry.last_index;
     }
     ensure(node->applied == commit); /* a commit always ends an entry */
@@ -552,6 +561,8 @@ static void turn(struct cluster *cluster, struct cluster_node *node)
             apply_committed(cluster, node);
         settle_barriers(cluster, node, &effects);
         raft_release(node->raft, &effects);
+        if (node->may_vote)
+            raft_allow_votes(node->raft);
         raft_check(node->raft);
     }
     promise_check_node(node);
@@ -729,6 +740,14 @@ void cluster_wipe(struct cluster *cluster, uint32_t id)
     node->disk_term = 0;
     node->disk_vote = 0;
     node->may_vote = false;
+    node->is_returning = true;
+}
+
+void cluster_returned(struct cluster *cluster, uint32_t id)
+{
+    struct cluster_node *node = cluster_node(cluster, id);
+    require(node->is_returning && node->may_vote);
+    node->is_returning = false;
 }
 
 /* ---- Inputs ---- */
@@ -874,6 +893,7 @@ static void receive_snapshot(struct cluster *cluster, struct cluster_node *node,
         node->submitted_to = message->index;
         node->applied = message->index;
         node->is_membership_doubtful = true;
+        give_vote_back(node, &flight->membership);
         raft_restored(node->raft, message->index, message->index_term, message->term, message->from,
                       &flight->membership, flight->membership_index, cluster->now_ticks);
         trace(cluster, "%u restored %" PRIu64 "/%" PRIu64 "\n", (unsigned)node->id, message->index,

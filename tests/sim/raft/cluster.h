@@ -61,6 +61,7 @@ struct cluster_node {
     uint32_t id;
     struct raft *raft; /* NULL: down */
     bool may_vote;
+    bool is_returning;      /* its disk was lost, and it is not a voter with a vote again yet */
     struct cluster_log log; /* in memory */
     uint64_t
         submitted_to; /* the disk will hold the log to here when all writes under way are done */
@@ -71,6 +72,8 @@ struct cluster_node {
     struct cluster_log disk;
     uint64_t disk_term;
     uint32_t disk_vote;
+    uint64_t voted_term; /* the latest vote it ever told of; no disk, so never lost */
+    uint32_t voted_for;
     struct cluster_log lost_disk; /* what the disk held that was lost last */
     struct cluster_write writes[CLUSTER_WRITES_MAX];
     size_t write_count;
@@ -134,6 +137,8 @@ void cluster_start(struct cluster *cluster, uint32_t id);
 void cluster_crash(struct cluster *cluster, uint32_t id, size_t saved_writes);
 /* Its disk is lost; it comes back without a vote. */
 void cluster_wipe(struct cluster *cluster, uint32_t id);
+/* It is a voter with a vote again. */
+void cluster_returned(struct cluster *cluster, uint32_t id);
 
 /* ---- Inputs; each ends with the node's turn ---- */
 void cluster_tick(struct cluster *cluster, uint32_t id);

@@ -50,15 +50,25 @@ void promise_check_node(const struct cluster_node *node)
         ensure(raft_membership_equal(raft_membership(node->raft), newest_membership(&node->log)));
 }
 
-void promise_check_message(const struct cluster_node *node, const struct raft_message *message)
+/* One vote a term, whatever its disk has lost since. */
+static void check_vote(struct cluster_node *node, uint64_t term, uint32_t vote)
+{
+    ensure(node->disk_term == term && node->disk_vote == vote);
+    ensure(term >= node->voted_term);
+    ensure(term > node->voted_term || vote == node->voted_for);
+    node->voted_term = term;
+    node->voted_for = vote;
+}
+
+void promise_check_message(struct cluster_node *node, const struct raft_message *message)
 {
     switch (message->kind) {
     case RAFT_MESSAGE_VOTE:
-        ensure(node->disk_term == message->term && node->disk_vote == node->id);
+        check_vote(node, message->term, node->id);
         break;
     case RAFT_MESSAGE_VOTE_REPLY:
         if (message->granted)
-            ensure(node->disk_term == message->term && node->disk_vote == message->to);
+            check_vote(node, message->term, message->to);
         break;
     case RAFT_MESSAGE_APPEND_REPLY:
         if (message->granted)
@@ -90,8 +100,9 @@ void promise_check_commit(struct cluster *cluster, const struct cluster_node *no
         return; /* it was told by a leader that a script made up */
     for (uint32_t i = 0; i < membership->voter_count; ++i) {
         const struct cluster_node *voter = cluster_node(cluster, membership->voters[i]);
-        /* An acknowledgement may arrive when the disk it came from is lost: nobody could know. */
-        if (log_has(&voter->disk, entry->last_index, entry->term) ||
+        /* A voter that forgot its votes may have voted this leader out.  What its lost disk held
+         * counts: the acknowledgement may arrive later than the loss. */
+        if ((voter->may_vote && log_has(&voter->disk, entry->last_index, entry->term)) ||
             log_has(&voter->lost_disk, entry->last_index, entry->term))
             holders += 1;
     }

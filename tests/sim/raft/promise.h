@@ -6,10 +6,12 @@
  * seldom a crash would come at the right moment.
  *
  *   saved       what a core takes for durable is on its disk
- *   votes       asked for and granted with term and vote on the disk
+ *   votes       asked for and granted with term and vote on the disk, one a term, even by a node
+ *               that has lost its disk meanwhile
  *   acks        name what is on the disk
  *   appends     a leader's term is on its disk
- *   commits     when an entry is first committed, the disks of a majority of voters have it
+ *   commits     when an entry is first committed, the disks of a majority of voters have it, not
+ *               counting those that may not vote
  *   membership  in force is the newest one of the log
  *
  * Locality: one thread.
@@ -22,7 +24,7 @@
 /* At the end of a node's turn; covers "saved" and "membership". */
 void promise_check_node(const struct cluster_node *node);
 /* A message leaves the node. */
-void promise_check_message(const struct cluster_node *node, const struct raft_message *message);
+void promise_check_message(struct cluster_node *node, const struct raft_message *message);
 /* node is the first of all to commit this entry. */
 void promise_check_commit(struct cluster *cluster, const struct cluster_node *node,
                           const struct cluster_record *record);

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * weather.c -- see weather.h.
+ *
+ * Lost, late, doubled and reordered messages, cut links, crashes that lose what was not saved, slow
+ * disks, lost disks, processes that stand still.  With every tick it also demands of leaders that
+ * they give up when nobody hears them.
+ *
+ * Locality: one thread; no clock.
+ */
+#include "weather.h"
+
+#include "base/assert.h"
+#include "base/memory.h"
+#include "operators.h"
+
+#include <string.h>
+
+/* Election timeouts that a leader may go on without having heard a majority. */
+#define DEAF_ELECTIONS_MAX 3
+
+/* ---- Network ---- */
+
+/* Position of the first message sent since the last call of decide_fates(). */
+static size_t first_undecided(struct world *world)
+{
+    size_t position = cluster_flight_count(world->cluster);
+    while (position > 0 &&
+           cluster_flight(world->cluster, position - 1)->sequence > world->last_sequence)
+        position -= 1;
+    return position;
+}
+
+/* Decides what becomes of messages sent since the last call. */
+static void decide_fates(struct world *world, bool is_stormy)
+{
+    struct cluster *cluster = world->cluster;
+    size_t position = first_undecided(world);
+    size_t count = cluster_flight_count(cluster);
+    while (position < count) {
+        struct cluster_flight *flight = cluster_flight(cluster, position);
+        const struct raft_message *message = &flight->message;
+        bool is_cut = world->is_link_cut[message->from][message->to];
+        if (is_cut || (is_stormy && world_happens(world, world->loss))) {
+            cluster_drop(cluster, position);
+            count -= 1;
+            continue;
+        }
+        uint64_t delay = is_stormy ? prng_below(&world->prng, world->delay_ticks_max) : 0;
+        flight->deliver_ticks = cluster_now(cluster) + 1 + delay;
+        if (is_stormy && world_happens(world, world->duplication)) {
+            cluster_duplicate(cluster, position);
+            cluster_flight(cluster, cluster_flight_count(cluster) - 1)->deliver_ticks +=
+                1 + prng_below(&world->prng, 3 * world->delay_ticks_max);
+        }
+        position += 1;
+    }
+    count = cluster_flight_count(cluster);
+    if (count > 0)
+        world->last_sequence = cluster_flight(cluster, count - 1)->sequence;
+}
+
+/* Takes what is due out of the network. */
+static size_t collect_due(struct world *world)
+{
+    size_t count = first_undecided(world);
+    if (count > world->due_capacity) {
+        world->due_capacity = 2 * count;
+        world->due = memory_reallocate(world->due, world->due_capacity * sizeof(world->due[0]));
+    }
+    size_t due = 0;
+    for (size_t i = 0; i < count;) {
+        const struct cluster_flight *flight = cluster_flight(world->cluster, i);
+        if (flight->deliver_ticks > cluster_now(world->cluster) ||
+            world->is_paused[flight->message.to]) {
+            i += 1;
+        } else {
+            world->due[due++] = cluster_take(world->cluster, i);
+            count -= 1;
+        }
+    }
+    return due;
+}
+
+/* In calm weather in order, in a storm those due come in any. */
+static void deliver_due(struct world *world, bool is_stormy)
+{
+    size_t due = collect_due(world);
+    for (size_t i = 0; i < due; ++i) {
+        size_t chosen = is_stormy ? i + (size_t)prng_below(&world->prng, due - i) : i;
+        struct cluster_flight *flight = world->due[chosen];
+        world->due[chosen] = world->due[i];
+        world->heard_ticks[flight->message.to][flight->message.from] = cluster_now(world->cluster);
+        cluster_hand_over(world->cluster, flight);
+    }
+}
+
+void weather_isolate(struct world *world, uint32_t id)
+{
+    for (uint32_t other = 1; other <= world->options.node_count; ++other)
+        if (other != id)
+            world->is_link_cut[id][other] = world->is_link_cut[other][id] = true;
+}
+
+/* Any node, or in a world that aims at leaders, one of those. */
+static uint32_t draw_victim(struct world *world)
+{
+    uint32_t id = world_random_node(world);
+    if (!world_happens(world, world->aim))
+        return id;
+    for (uint32_t i = 0; i < world->options.node_count; ++i) {
+        uint32_t other = 1 + (id + i) % world->options.node_count;
+        if (world_is_leader(world, other))
+            return other;
+    }
+    return id;
+}
+
+static void cut_link(struct world *world)
+{
+    uint32_t from = draw_victim(world);
+    bool is_isolation = prng_below(&world->prng, 2) == 0;
+    bool is_one_way = prng_below(&world->prng, 4) == 0;
+    for (uint32_t to = 1; to <= world->options.node_count; ++to) {
+        if (to == from || (!is_isolation && prng_below(&world->prng, 2) == 0))
+            continue;
+        world->is_link_cut[from][to] = true;
+        if (!is_one_way)
+            world->is_link_cut[to][from] = true;
+        if (world_happens(world, world->notice)) {
+            cluster_disconnect(world->cluster, from, to);
+            cluster_disconnect(world->cluster, to, from);
+        }
+    }
+}
+
+void weather_mend(struct world *world)
+{
+    memset(world->is_link_cut, 0, sizeof(world->is_link_cut));
+    for (uint32_t from = 1; from <= world->options.node_count; ++from)
+        for (uint32_t to = 1; to <= world->options.node_count; ++to)
+            if (from != to)
+                cluster_connect(world->cluster, from, to);
+}
+
+/* ---- Life and death ---- */
+
+static void crash(struct world *world, uint32_t id)
+{
+    struct cluster_node *node = cluster_node(world->cluster, id);
+    if (node->raft == NULL)
+        return;
+    cluster_crash(world->cluster, id, (size_t)prng_below(&world->prng, node->write_count + 1));
+    if (world_happens(world, world->wipe) && operators_may_wipe(world))
+        cluster_wipe(world->cluster, id);
+    for (uint32_t peer = 1; peer <= world->options.node_count; ++peer)
+        if (peer != id && world_happens(world, world->notice))
+            cluster_disconnect(world->cluster, peer, id);
+}
+
+static void restart(struct world *world, uint32_t id)
+{
+    if (cluster_node(world->cluster, id)->raft != NULL)
+        return;
+    cluster_start(world->cluster, id);
+    for (uint32_t peer = 1; peer <= world->options.node_count; ++peer)
+        if (peer != id)
+            cluster_connect(world->cluster, peer, id);
+}
+
+void weather_strike(struct world *world)
+{
+    uint32_t id = world_random_node(world);
+    if (world_happens(world, world->crash))
+        crash(world, draw_victim(world));
+    if (world_happens(world, world->restart))
+        restart(world, id);
+    if (world_happens(world, world->bounce)) {
+        uint32_t victim = draw_victim(world);
+        crash(world, victim);
+        restart(world, victim);
+    }
+    if (world_happens(world, world->cut))
+        cut_link(world);
+    if (world_happens(world, world->mend))
+        weather_mend(world);
+    if (world_happens(world, world->pause))
+        world->is_paused[draw_victim(world)] = true;
+    else if (world->is_paused[id] && world_happens(world, 50))
+        world->is_paused[id] = false; /* a client may come before the clock */
+}
+
+void weather_clear(struct world *world)
+{
+    cluster_set_hold_sends(world->cluster, false);
+    memset(world->is_paused, 0, sizeof(world->is_paused));
+    weather_mend(world);
+    for (uint32_t id = 1; id <= world->options.node_count; ++id)
+        restart(world, id);
+}
+
+/* ---- Time ---- */
+
+/* A leader that no majority was heard by for long has given up (check-quorum). */
+static void check_leader_is_heard(struct world *world, uint32_t id)
+{
+    uint64_t now = cluster_now(world->cluster);
+    uint64_t patience = DEAF_ELECTIONS_MAX * world->options.election_ticks;
+    if (!world_is_leader(world, id)) {
+        world->lead_since_ticks[id] = 0;
+        return;
+    }
+    const struct raft_membership *membership =
+        raft_membership(cluster_node(world->cluster, id)->raft);
+    if (world->lead_since_ticks[id] == 0 ||
+        !raft_membership_equal(membership, &world->led_membership[id])) {
+        world->lead_since_ticks[id] = now;
+        world->led_membership[id] = *membership;
+    }
+    uint32_t others = 0;
+    uint32_t heard = 0;
+    for (uint32_t i = 0; i < membership->voter_count; ++i) {
+        uint32_t voter = membership->voters[i];
+        others += voter != id;
+        heard += voter != id && now - world->heard_ticks[id][voter] <= patience;
+    }
+    uint32_t needed = raft_membership_quorum(membership) - (others < membership->voter_count);
+    ensure(heard >= needed || now - world->lead_since_ticks[id] <= patience);
+}
+
+void weather_pass_tick(struct world *world, bool is_stormy)
+{
+    struct cluster *cluster = world->cluster;
+    cluster_set_now(cluster, cluster_now(cluster) + 1);
+    for (uint32_t id = 1; id <= world->options.node_count; ++id)
+        if (!world->is_paused[id])
+            cluster_tick(cluster, id);
+    deliver_due(world, is_stormy);
+    for (uint32_t id = 1; id <= world->options.node_count; ++id) {
+        struct cluster_node *node = cluster_node(cluster, id);
+        if (node->raft == NULL || world->is_paused[id])
+            continue;
+        if (!is_stormy || node->write_count > CLUSTER_WRITES_MAX / 2)
+            cluster_save(cluster, id, CLUSTER_WRITES_MAX);
+        else if (world_happens(world, world->save))
+            cluster_save(cluster, id, 1 + (size_t)prng_below(&world->prng, 4));
+        if (!is_stormy || world_happens(world, 300))
+            cluster_carry_out(cluster, id);
+    }
+    decide_fates(world, is_stormy);
+    for (uint32_t id = 1; id <= world->options.node_count; ++id)
+        if (!world->is_paused[id])
+            check_leader_is_heard(world, id);
+}
