@@ -25,6 +25,12 @@ static const struct tool_command commands[] = {
     {"topic", "describe", "NAME", "Shows partitions, leaders, replicas and offsets.",
      command_topic_describe},
     {"topic", "delete", "NAME", "Deletes a topic and its data.", command_topic_delete},
+    {"topic", "reassign",
+     "NAME --replicas 1,2,3 [--partition N] [--replication-factor N] [--wait]\n"
+     "      | NAME --cancel [--partition N] [--wait] | [NAME] --list",
+     "Moves partitions to other brokers; without --partition all, led in turn by the brokers "
+     "named.",
+     command_topic_reassign},
     {"produce", "",
      "TOPIC [--partition N] [--key-separator TEXT] [--acks all|1|0] [--compression CODEC]",
      "Sends every line of standard input as a message.", command_produce},

@@ -52,6 +52,7 @@ int command_topic_create(const struct tool_options *options);
 int command_topic_list(const struct tool_options *options);
 int command_topic_describe(const struct tool_options *options);
 int command_topic_delete(const struct tool_options *options);
+int command_topic_reassign(const struct tool_options *options);
 int command_produce(const struct tool_options *options);
 int command_consume(const struct tool_options *options);
 int command_cluster_status(const struct tool_options *options);

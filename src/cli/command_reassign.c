@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * command_reassign.c -- flotilla topic reassign: moves the replicas of a topic's partitions, shows
+ * what is being moved, and takes it back.
+ */
+#include "cli/kafka_request.h"
+#include "wire/alter_partition_reassignments.h"
+#include "wire/error.h"
+#include "wire/list_partition_reassignments.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ALTER_VERSION 0
+#define LIST_VERSION 0
+#define REPLICAS_MAX 15
+#define WAIT_POLL_US 500000
+
+typedef struct alter_partition_reassignments_request_reassignable_topic asked_topic;
+typedef struct alter_partition_reassignments_request_reassignable_partition asked_partition;
+typedef struct list_partition_reassignments_response_ongoing_topic_reassignment listed_topic;
+typedef struct list_partition_reassignments_response_ongoing_partition_reassignment
+    listed_partition;
+
+struct reassign_wish {
+    const char *topic;
+    int64_t partition; /* -1: all */
+    bool is_cancel;
+    int32_t brokers[REPLICAS_MAX];
+    int32_t broker_count;
+    int64_t replication_factor;
+};
+
+static int refused(const char *place, int16_t code, struct wire_string message)
+{
+    if (message.length > 0) {
+        return tool_fail("%s: %.*s", place, (int)message.length, message.data);
+    }
+    return tool_fail("%s: %s", place, wire_error_text((enum wire_error)code));
+}
+
+/* ---- What is being moved ---- */
+
+static json_t *ids_of(const int32_t *ids, int32_t count)
+{
+    json_t *list = json_array();
+    for (int32_t i = 0; i < count; i++) {
+        json_array_append_new(list, json_integer(ids[i]));
+    }
+    return list;
+}
+
+/* [{topic, partition, replicas, adding, removing}], or NULL after a message. */
+static json_t *moving_partitions(const struct tool_options *options, const char *topic)
+{
+    struct list_partition_reassignments_request request;
+    struct list_partition_reassignments_response response;
+    struct wire_writer body;
+    struct kafka_answer answer;
+    char error[512];
+    list_partition_reassignments_request_init(&request);
+    request.timeout_ms = options->timeout_ms;
+    request.topics_count = -1;
+    wire_writer_init(&body, 64);
+    list_partition_reassignments_request_encode(&request, LIST_VERSION, &body);
+    if (!kafka_request_ask(options, LIST_PARTITION_REASSIGNMENTS_TYPE, LIST_VERSION, &body, &answer,
+                           error, sizeof error)) {
+        tool_fail("%s", error);
+        return NULL;
+    }
+    json_t *rows = NULL;
+    if (!list_partition_reassignments_response_decode(&response, LIST_VERSION, &answer.cursor)) {
+        tool_fail("an answer that makes no sense");
+    } else if (response.error_code != WIRE_ERROR_NONE) {
+        refused("the cluster", response.error_code, response.error_message);
+    } else {
+        rows = json_array();
+    }
+    for (int32_t i = 0; rows != NULL && i < response.topics_count; i++) {
+        const listed_topic *listed = &response.topics[i];
+        if (topic != NULL && (strlen(topic) != (size_t)listed->name.length ||
+                              memcmp(topic, listed->name.data, strlen(topic)) != 0)) {
+            continue;
+        }
+        for (int32_t j = 0; j < listed->partitions_count; j++) {
+            const listed_partition *row = &listed->partitions[j];
+            json_array_append_new(
+                rows,
+                json_pack("{so si so so so}", "topic",
+                          json_stringn(listed->name.data, (size_t)listed->name.length), "partition",
+                          row->partition_index, "replicas",
+                          ids_of(row->replicas, row->replicas_count), "adding",
+                          ids_of(row->adding_replicas, row->adding_replicas_count), "removing",
+                          ids_of(row->removing_replicas, row->removing_replicas_count)));
+        }
+    }
+    kafka_answer_free(&answer);
+    return rows;
+}
+
+static void print_ids(const char *label, const json_t *ids)
+{
+    size_t position;
+    json_t *id;
+    printf("  %s ", label);
+    json_array_foreach(ids, position, id)
+    {
+        printf("%s%lld", position == 0 ? "" : ",", (long long)json_integer_value(id));
+    }
+    if (json_array_size(ids) == 0) {
+        printf("-");
+    }
+}
+
+static int list_moving(const struct tool_options *options, const char *topic)
+{
+    json_t *rows = moving_partitions(options, topic);
+    if (rows == NULL) {
+        return TOOL_FAILED;
+    }
+    if (options->json) {
+        tool_print_json(rows);
+        return TOOL_DONE;
+    }
+    size_t position;
+    json_t *row;
+    json_array_foreach(rows, position, row)
+    {
+        printf("%s-%lld", json_string_value(json_object_get(row, "topic")),
+               (long long)json_integer_value(json_object_get(row, "partition")));
+        print_ids("replicas", json_object_get(row, "replicas"));
+        print_ids("adding", json_object_get(row, "adding"));
+        print_ids("removing", json_object_get(row, "removing"));
+        printf("\n");
+    }
+    if (json_array_size(rows) == 0) {
+        printf("nothing is being moved\n");
+    }
+    json_decref(rows);
+    return TOOL_DONE;
+}
+
+/* Until nothing of the topic is being moved any more, or the time is over. */
+static int wait_until_moved(const struct tool_options *options, const char *topic)
+{
+    bool shows_progress = tool_shows_progress(options);
+    for (int64_t waited_us = 0; waited_us <= (int64_t)options->timeout_ms * 1000;
+         waited_us += WAIT_POLL_US) {
+        json_t *rows = moving_partitions(options, topic);
+        if (rows == NULL) {
+            return TOOL_FAILED;
+        }
+        size_t count = json_array_size(rows);
+        json_decref(rows);
+        if (shows_progress) {
+            fprintf(stderr, count > 0 ? "\r\033[K%zu partitions are being moved" : "\r\033[K",
+                    count);
+        }
+        if (count == 0) {
+            return TOOL_DONE;
+        }
+        usleep(WAIT_POLL_US);
+    }
+    return tool_fail("%s is still being moved; flotilla topic reassign %s --list shows what", topic,
+                     topic);
+}
+
+/* ---- The wish ---- */
+
+/* "1,2,3"; false after a message. */
+static bool read_brokers(struct reassign_wish *wish, const char *text)
+{
+    char *copy = strdup(text);
+    char *rest = copy;
+    bool good = true;
+    for (char *word = strtok_r(copy, ",", &rest); word != NULL && good;
+         word = strtok_r(NULL, ",", &rest)) {
+        int64_t id = 0;
+        good = tool_parse_number("--replicas", word, 1, INT32_MAX, &id);
+        if (good && wish->broker_count == REPLICAS_MAX) {
+            tool_usage("--replicas: %d brokers are the most", REPLICAS_MAX);
+            good = false;
+        } else if (good) {
+            wish->brokers[wish->broker_count++] = (int32_t)id;
+        }
+    }
+    free(copy);
+    return good;
+}
+
+/* How many partitions the topic has; -1 after a message. */
+static int count_partitions(const struct tool_options *options, const char *topic)
+{
+    static const char *const set[] = {"allow.auto.create.topics", "false", NULL};
+    const rd_kafka_metadata_t *metadata = NULL;
+    int count = -1;
+    rd_kafka_t *client = tool_client(options, RD_KAFKA_CONSUMER, set, NULL);
+    if (client == NULL) {
+        return -1;
+    }
+    rd_kafka_resp_err_t error = rd_kafka_metadata(client, 1, NULL, &metadata, options->timeout_ms);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        tool_fail("no metadata from %s: %s", options->brokers, rd_kafka_err2str(error));
+    } else {
+        for (int i = 0; i < metadata->topic_cnt; i++) {
+            if (strcmp(metadata->topics[i].topic, topic) == 0) {
+                count = metadata->topics[i].partition_cnt;
+            }
+        }
+        if (count < 0) {
+            tool_fail("%s: there is no such topic", topic);
+        }
+        rd_kafka_metadata_destroy(metadata);
+    }
+    rd_kafka_destroy(client);
+    return count;
+}
+
+/* Partition n begins with the n-th broker, so that preferred leaders are spread. */
+static void choose_replicas(const struct reassign_wish *wish, int32_t number, int32_t *replicas)
+{
+    int32_t first = wish->partition >= 0 ? 0 : number;
+    for (int32_t i = 0; i < wish->replication_factor; i++) {
+        replicas[i] = wish->brokers[(first + i) % wish->broker_count];
+    }
+}
+
+/* Every partition's own answer: a cancelled topic has partitions that were not being moved, which
+ * is no failure when others were. */
+static int judge(const struct reassign_wish *wish,
+                 const struct alter_partition_reassignments_response *response)
+{
+    int status = TOOL_DONE;
+    int32_t idle = 0;
+    int32_t count = 0;
+    if (response->error_code != WIRE_ERROR_NONE) {
+        return refused("the cluster", response->error_code, response->error_message);
+    }
+    for (int32_t i = 0; i < response->responses_count; i++) {
+        for (int32_t j = 0; j < response->responses[i].partitions_count; j++) {
+            const struct alter_partition_reassignments_response_reassignable_partition_response
+                *row = &response->responses[i].partitions[j];
+            char place[300];
+            count++;
+            if (row->error_code == WIRE_ERROR_NO_REASSIGNMENT_IN_PROGRESS && wish->partition < 0) {
+                idle++;
+            } else if (row->error_code != WIRE_ERROR_NONE) {
+                snprintf(place, sizeof place, "%s-%d", wish->topic, row->partition_index);
+                status = refused(place, row->error_code, row->error_message);
+            }
+        }
+    }
+    if (wish->is_cancel && idle > 0 && idle == count) {
+        return tool_fail("%s is not being moved", wish->topic);
+    }
+    return status;
+}
+
+static int ask(const struct tool_options *options, const struct reassign_wish *wish,
+               asked_partition *partitions, int32_t count)
+{
+    struct alter_partition_reassignments_request request;
+    struct alter_partition_reassignments_response response;
+    struct kafka_answer answer;
+    struct wire_writer body;
+    char error[512];
+    asked_topic topic = {.name = {wish->topic, (int32_t)strlen(wish->topic)},
+                         .partitions = partitions,
+                         .partitions_count = count};
+    alter_partition_reassignments_request_init(&request);
+    request.timeout_ms = options->timeout_ms;
+    request.topics = &topic;
+    request.topics_count = 1;
+    wire_writer_init(&body, 256);
+    alter_partition_reassignments_request_encode(&request, ALTER_VERSION, &body);
+    if (!kafka_request_ask(options, ALTER_PARTITION_REASSIGNMENTS_TYPE, ALTER_VERSION, &body,
+                           &answer, error, sizeof error)) {
+        return tool_fail("%s", error);
+    }
+    int status = TOOL_FAILED;
+    if (alter_partition_reassignments_response_decode(&response, ALTER_VERSION, &answer.cursor)) {
+        status = judge(wish, &response);
+    } else {
+        tool_fail("an answer that makes no sense");
+    }
+    kafka_answer_free(&answer);
+    return status;
+}
+
+static int carry_out(const struct tool_options *options, const struct reassign_wish *wish)
+{
+    int total = wish->partition >= 0 ? 1 : count_partitions(options, wish->topic);
+    if (total < 1) {
+        return TOOL_FAILED;
+    }
+    asked_partition *partitions = calloc((size_t)total, sizeof *partitions);
+    int32_t *replicas = calloc((size_t)total * REPLICAS_MAX, sizeof *replicas);
+    for (int32_t i = 0; i < total; i++) {
+        int32_t number = wish->partition >= 0 ? (int32_t)wish->partition : i;
+        partitions[i].partition_index = number;
+        partitions[i].replicas = &replicas[(size_t)i * REPLICAS_MAX];
+        partitions[i].replicas_count = wish->is_cancel ? -1 : (int32_t)wish->replication_factor;
+        if (!wish->is_cancel) {
+            choose_replicas(wish, number, partitions[i].replicas);
+        }
+    }
+    int status = ask(options, wish, partitions, total);
+    free(partitions);
+    free(replicas);
+    return status;
+}
+
+/* ---- The command ---- */
+
+/* False after a message. */
+static bool read_wish(const struct tool_options *options, struct reassign_wish *wish)
+{
+    const char *partition = tool_take_option(options, "--partition");
+    const char *replicas = tool_take_option(options, "--replicas");
+    const char *factor = tool_take_option(options, "--replication-factor");
+    wish->partition = -1;
+    wish->is_cancel = tool_has_flag(options, "--cancel");
+    if (wish->topic == NULL || wish->is_cancel == (replicas != NULL)) {
+        tool_usage("topic reassign needs a topic, and --replicas, --cancel or --list");
+        return false;
+    }
+    if ((partition != NULL &&
+         !tool_parse_number("--partition", partition, 0, 99999, &wish->partition)) ||
+        (replicas != NULL && !read_brokers(wish, replicas))) {
+        return false;
+    }
+    wish->replication_factor = wish->broker_count;
+    return factor == NULL || tool_parse_number("--replication-factor", factor, 1,
+                                               wish->broker_count, &wish->replication_factor);
+}
+
+int command_topic_reassign(const struct tool_options *options)
+{
+    static const char flags[] = "--cancel --list --wait";
+    struct reassign_wish wish = {.topic = tool_positional(options, 0, flags)};
+    if (!tool_check_options(options, "--partition --replicas --replication-factor", flags, 1)) {
+        return TOOL_USAGE;
+    }
+    if (tool_has_flag(options, "--list")) {
+        return list_moving(options, wish.topic);
+    }
+    if (!read_wish(options, &wish)) {
+        return TOOL_USAGE;
+    }
+    int status = carry_out(options, &wish);
+    if (status == TOOL_DONE && tool_has_flag(options, "--wait")) {
+        status = wait_until_moved(options, wish.topic);
+    }
+    if (status == TOOL_DONE && options->json) {
+        tool_print_json(json_pack("{ss ss}", "topic", wish.topic, "result",
+                                  wish.is_cancel ? "cancelled" : "reassigned"));
+    } else if (status == TOOL_DONE) {
+        printf("%s %s\n", wish.is_cancel ? "cancelled the moving of" : "reassigned", wish.topic);
+    }
+    return status;
+}
