@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * atlas.c -- draws and carries out faults; every one is a line in the world's log.
+ *
+ * What lasts is taken back by an act that was scheduled with it, or by atlas_calm(), whichever
+ * comes first.  A host that lies down (killed, without power) is started again by the drill.
+ */
+#include "drill/atlas.h"
+
+#include "base/assert.h"
+#include "base/memory.h"
+#include "drill/drill.h"
+#include "drill/rest.h"
+
+#define MS 1000000ull
+#define EXCUSE_NS (60000 * MS)
+
+struct atlas {
+    struct drill *drill;
+    bool is_on;
+    bool is_scheduled;
+    uint64_t faults;
+    uint32_t injured;                                 /* the host that lost its disk; 0: none */
+    uint64_t excused_until_ns[SWARM_BROKERS_MAX + 1]; /* its disk fails by our hand */
+};
+
+/* An act that takes a fault back later. */
+struct relief {
+    struct atlas *atlas;
+    uint32_t from;
+    uint32_t to;
+    void (*act)(struct atlas *atlas, uint32_t from, uint32_t to);
+};
+
+static uint32_t draw(struct atlas *atlas, uint32_t bound)
+{
+    return (uint32_t)prng_below(&atlas->drill->prng, bound);
+}
+
+static uint32_t draw_host(struct atlas *atlas)
+{
+    return 1 + draw(atlas, atlas->drill->swarm.brokers);
+}
+
+static uint32_t draw_client_host(struct atlas *atlas)
+{
+    return DRILL_FIRST_CLIENT_HOST + draw(atlas, atlas->drill->client_count);
+}
+
+static struct sim_host *host_at(struct atlas *atlas, uint32_t number)
+{
+    require(number > 0 && number <= atlas->drill->swarm.brokers);
+    return atlas->drill->hosts[number];
+}
+
+static void relieve(void *context)
+{
+    struct relief *relief = context;
+    if (relief->atlas->is_on) {
+        relief->act(relief->atlas, relief->from, relief->to);
+    }
+    memory_free(relief);
+}
+
+static void relieve_later(struct atlas *atlas, uint32_t from, uint32_t to, uint64_t delay_ns,
+                          void (*act)(struct atlas *atlas, uint32_t from, uint32_t to))
+{
+    struct relief *relief = memory_allocate(sizeof *relief);
+    *relief = (struct relief){atlas, from, to, act};
+    sim_world_schedule(atlas->drill->world, sim_world_now_ns(atlas->drill->world) + delay_ns,
+                       relieve, relief);
+}
+
+/* How long something lasts: mostly short, sometimes beyond every timeout. */
+static uint64_t draw_span_ns(struct atlas *atlas)
+{
+    uint32_t most_ms = draw(atlas, 5) == 0 ? 8000 : 1200;
+    return (20 + draw(atlas, most_ms)) * MS;
+}
+
+/* ---- Processes and power ---- */
+
+static void fault_kill(struct atlas *atlas)
+{
+    sim_host_kill(host_at(atlas, draw_host(atlas)));
+}
+
+static void fault_power(struct atlas *atlas)
+{
+    sim_host_cut_power(host_at(atlas, draw_host(atlas)));
+}
+
+static void fault_blackout(struct atlas *atlas)
+{
+    bool all = draw(atlas, 2) == 0;
+    for (uint32_t i = 1; i <= atlas->drill->swarm.brokers; i++) {
+        if (all || draw(atlas, 2) == 0) {
+            sim_host_cut_power(host_at(atlas, i));
+        }
+    }
+}
+
+static void fault_crash_point(struct atlas *atlas)
+{
+    enum sim_crash crash = draw(atlas, 2) == 0 ? SIM_CRASH_KILL : SIM_CRASH_POWER;
+    sim_host_crash_at_operation(host_at(atlas, draw_host(atlas)), 1 + draw(atlas, 60), crash);
+}
+
+static void resume(struct atlas *atlas, uint32_t host, uint32_t unused)
+{
+    (void)unused;
+    sim_host_resume(host_at(atlas, host));
+}
+
+static void fault_pause(struct atlas *atlas)
+{
+    uint32_t host = draw_host(atlas);
+    sim_host_pause(host_at(atlas, host));
+    relieve_later(atlas, host, 0, draw_span_ns(atlas), resume);
+}
+
+static void fault_restart(struct atlas *atlas)
+{
+    uint32_t host = draw_host(atlas);
+    if (sim_host_state(host_at(atlas, host)) == SIM_HOST_RUNNING) {
+        sim_host_terminate(host_at(atlas, host));
+    }
+}
+
+/* ---- Network ---- */
+
+static void heal(struct atlas *atlas, uint32_t from, uint32_t to)
+{
+    sim_network_heal(atlas->drill->world, from, to);
+}
+
+static void cut(struct atlas *atlas, uint32_t from, uint32_t to, uint64_t span_ns)
+{
+    if (from != to) {
+        sim_network_cut(atlas->drill->world, from, to);
+        relieve_later(atlas, from, to, span_ns, heal);
+    }
+}
+
+static void fault_partition(struct atlas *atlas)
+{
+    uint32_t side =
+        1 + draw(atlas, (1u << atlas->drill->swarm.brokers) - 2); /* neither none nor all */
+    uint64_t span_ns = draw_span_ns(atlas);
+    for (uint32_t i = 1; i <= atlas->drill->swarm.brokers; i++) {
+        for (uint32_t j = 1; j <= atlas->drill->swarm.brokers; j++) {
+            bool is_across = ((side >> (i - 1)) & 1) != ((side >> (j - 1)) & 1);
+            if (is_across) {
+                cut(atlas, i, j, span_ns);
+            }
+        }
+    }
+}
+
+static void fault_one_way(struct atlas *atlas)
+{
+    cut(atlas, draw_host(atlas), draw_host(atlas), draw_span_ns(atlas));
+}
+
+static void fault_client_cut(struct atlas *atlas)
+{
+    uint32_t client = draw_client_host(atlas);
+    uint32_t host = draw_host(atlas);
+    uint64_t span_ns = draw_span_ns(atlas);
+    uint32_t ways = 1 + draw(atlas, 3);
+    if ((ways & 1) != 0) {
+        cut(atlas, client, host, span_ns);
+    }
+    if ((ways & 2) != 0) {
+        cut(atlas, host, client, span_ns);
+    }
+}
+
+static void fault_reset(struct atlas *atlas)
+{
+    uint32_t other = draw(atlas, 2) == 0 ? draw_host(atlas) : draw_client_host(atlas);
+    uint32_t host = draw_host(atlas);
+    if (host != other) {
+        (void)sim_network_reset(atlas->drill->world, host, other);
+    }
+}
+
+static void fault_clog(struct atlas *atlas)
+{
+    uint32_t from = draw(atlas, 3) == 0 ? draw_client_host(atlas) : draw_host(atlas);
+    uint32_t to = draw_host(atlas);
+    if (from != to) {
+        sim_network_clog(atlas->drill->world, from, to,
+                         sim_world_now_ns(atlas->drill->world) + draw_span_ns(atlas));
+    }
+}
+
+/* ---- Disks ---- */
+
+static void excuse(struct atlas *atlas, uint32_t host)
+{
+    atlas->excused_until_ns[host] = sim_world_now_ns(atlas->drill->world) + EXCUSE_NS;
+}
+
+static void speed_up(struct atlas *atlas, uint32_t host, uint32_t unused)
+{
+    (void)unused;
+    sim_disk_slow(host_at(atlas, host), 0);
+}
+
+static void fault_slow_disk(struct atlas *atlas)
+{
+    uint32_t host = draw_host(atlas);
+    sim_disk_slow(host_at(atlas, host), (1 + draw(atlas, 300)) * MS);
+    relieve_later(atlas, host, 0, draw_span_ns(atlas), speed_up);
+}
+
+static void make_room(struct atlas *atlas, uint32_t host, uint32_t unused)
+{
+    (void)unused;
+    sim_disk_set_capacity(host_at(atlas, host), UINT64_C(1) << 40);
+}
+
+static void fault_full_disk(struct atlas *atlas)
+{
+    uint32_t host = draw_host(atlas);
+    excuse(atlas, host);
+    sim_disk_set_capacity(host_at(atlas, host),
+                          sim_disk_used(host_at(atlas, host)) + draw(atlas, 65536));
+    relieve_later(atlas, host, 0, draw_span_ns(atlas), make_room);
+}
+
+static void fault_disk_error(struct atlas *atlas)
+{
+    static const enum sim_disk_fault faults[] = {SIM_DISK_READ_FAILS, SIM_DISK_WRITE_FAILS,
+                                                 SIM_DISK_SYNC_FAILS};
+    uint32_t host = draw_host(atlas);
+    excuse(atlas, host);
+    sim_disk_fault(host_at(atlas, host), faults[draw(atlas, 3)], "");
+}
+
+static void fault_wipe(struct atlas *atlas)
+{
+    uint32_t host = draw_host(atlas);
+    if (atlas->injured != 0) {
+        return;
+    }
+    sim_host_kill(host_at(atlas, host));
+    sim_host_wipe(host_at(atlas, host));
+    atlas->injured = host;
+    check_raft_injured(atlas->drill->raft, host);
+}
+
+/* ---- Clocks ---- */
+
+static void fault_wall_jump(struct atlas *atlas)
+{
+    int64_t by_ms = (int64_t)draw(atlas, 120000) - 60000;
+    sim_host_jump_wall(host_at(atlas, draw_host(atlas)), by_ms);
+}
+
+/* ---- The atlas ---- */
+
+static void fault_topic_churn(struct atlas *atlas)
+{
+    drill_admin_churn(atlas->drill->admin, draw(atlas, 4) != 0);
+}
+
+typedef void (*fault_act)(struct atlas *atlas);
+
+static const fault_act fault_acts[SWARM_FAULT_KINDS] = {
+    [SWARM_KILL] = fault_kill,
+    [SWARM_POWER] = fault_power,
+    [SWARM_BLACKOUT] = fault_blackout,
+    [SWARM_CRASH_POINT] = fault_crash_point,
+    [SWARM_PAUSE] = fault_pause,
+    [SWARM_PARTITION] = fault_partition,
+    [SWARM_ONE_WAY] = fault_one_way,
+    [SWARM_CLIENT_CUT] = fault_client_cut,
+    [SWARM_RESET] = fault_reset,
+    [SWARM_CLOG] = fault_clog,
+    [SWARM_SLOW_DISK] = fault_slow_disk,
+    [SWARM_FULL_DISK] = fault_full_disk,
+    [SWARM_DISK_ERROR] = fault_disk_error,
+    [SWARM_WALL_JUMP] = fault_wall_jump,
+    [SWARM_RESTART] = fault_restart,
+    [SWARM_WIPE] = fault_wipe,
+    [SWARM_TOPIC_CHURN] = fault_topic_churn,
+};
+
+static void strike(void *context);
+
+static void strike_later(struct atlas *atlas)
+{
+    uint64_t delay_ns = (1 + draw(atlas, 2 * atlas->drill->swarm.fault_mean_ms)) * MS;
+    atlas->is_scheduled = true;
+    sim_world_schedule(atlas->drill->world, sim_world_now_ns(atlas->drill->world) + delay_ns,
+                       strike, atlas);
+}
+
+static void strike(void *context)
+{
+    struct atlas *atlas = context;
+    enum swarm_fault chosen = SWARM_FAULT_KINDS;
+    uint32_t seen = 0;
+    atlas->is_scheduled = false;
+    if (!atlas->is_on) {
+        return;
+    }
+    for (uint32_t i = 0; i < SWARM_FAULT_KINDS; i++) {
+        if (atlas->drill->swarm.has[i] && draw(atlas, ++seen) == 0) {
+            chosen = (enum swarm_fault)i;
+        }
+    }
+    if (chosen != SWARM_FAULT_KINDS) {
+        sim_world_trace(atlas->drill->world, "fault %s", swarm_fault_name(chosen));
+        atlas->faults++;
+        fault_acts[chosen](atlas);
+    }
+    strike_later(atlas);
+}
+
+struct atlas *atlas_new(struct drill *drill)
+{
+    struct atlas *atlas = memory_allocate_zeroed(sizeof *atlas);
+    atlas->drill = drill;
+    return atlas;
+}
+
+void atlas_free(struct atlas *atlas)
+{
+    memory_free(atlas);
+}
+
+void atlas_begin(struct atlas *atlas)
+{
+    require(!atlas->is_on && !atlas->is_scheduled);
+    atlas->is_on = true;
+    strike_later(atlas);
+}
+
+void atlas_calm(struct atlas *atlas)
+{
+    struct sim_network_options network = sim_world_options_calm(0).network;
+    struct sim_disk_options disk = sim_world_options_calm(0).disk;
+    atlas->is_on = false;
+    sim_network_heal_all(atlas->drill->world);
+    sim_network_set_options(atlas->drill->world, &network);
+    for (uint32_t i = 1; i <= atlas->drill->swarm.brokers; i++) {
+        struct sim_host *host = host_at(atlas, i);
+        sim_host_resume(host);
+        sim_host_crash_at_operation(host, 0, SIM_CRASH_KILL);
+        sim_disk_slow(host, 0);
+        sim_disk_set_options(host, &disk);
+        sim_disk_set_capacity(host, UINT64_C(1) << 40);
+    }
+    drill_admin_churn(atlas->drill->admin, false);
+}
+
+bool atlas_excuses(const struct atlas *atlas, uint32_t host)
+{
+    return sim_world_now_ns(atlas->drill->world) < atlas->excused_until_ns[host];
+}
+
+bool atlas_has_injured(const struct atlas *atlas)
+{
+    return atlas->injured != 0;
+}
+
+void atlas_watch(struct atlas *atlas)
+{
+    if (atlas->injured != 0 && rest_host_is_whole(atlas->drill, atlas->injured)) {
+        sim_world_trace(atlas->drill->world, "host %u is whole again", atlas->injured);
+        atlas->injured = 0;
+    }
+}
+
+uint64_t atlas_faults(const struct atlas *atlas)
+{
+    return atlas->faults;
+}

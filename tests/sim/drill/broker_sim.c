@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * broker_sim.c -- whole brokers, their clients and every kind of fault in one process, from a seed.
+ *
+ *   broker_sim [--seed N] [--seeds COUNT] [--seconds REAL] [--seed-file FILE] [--keep-going]
+ * [--verbose]
+ *
+ * Runs COUNT seeds from N on, or as many as begin within REAL seconds, or those that the lines of
+ * FILE begin with.  Exit status 0: nothing was found; 1: a seed failed, and how to see it again was
+ * printed; 2: wrong arguments.
+ */
+#include "drill/drill.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define SEED_LINE_SIZE 512
+
+struct arguments {
+    uint64_t seed;
+    uint64_t seeds; /* 0: until the seconds are over */
+    uint64_t seconds;
+    const char *seed_file;
+    bool keep_going;
+    bool is_verbose;
+};
+
+struct run {
+    const char *program;
+    const struct arguments *arguments;
+    struct drill_totals totals;
+    uint64_t done;
+    uint64_t failed;
+    double begin_s;
+};
+
+static double now_s(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static bool parse_number(const char *text, uint64_t *number)
+{
+    char *end;
+    errno = 0;
+    *number = strtoull(text, &end, 10);
+    return errno == 0 && end != text && *end == 0;
+}
+
+static bool parse(int count, char **texts, struct arguments *arguments)
+{
+    *arguments = (struct arguments){.seed = 1};
+    for (int i = 1; i < count; i++) {
+        const char *value = i + 1 < count ? texts[i + 1] : "";
+        uint64_t *number = strcmp(texts[i], "--seed") == 0      ? &arguments->seed
+                           : strcmp(texts[i], "--seeds") == 0   ? &arguments->seeds
+                           : strcmp(texts[i], "--seconds") == 0 ? &arguments->seconds
+                                                                : NULL;
+        if (number != NULL) {
+            if (!parse_number(value, number)) {
+                return false;
+            }
+            i++;
+        } else if (strcmp(texts[i], "--seed-file") == 0 && value[0] != 0) {
+            arguments->seed_file = value;
+            i++;
+        } else if (strcmp(texts[i], "--keep-going") == 0) {
+            arguments->keep_going = true;
+        } else if (strcmp(texts[i], "--verbose") == 0) {
+            arguments->is_verbose = true;
+        } else {
+            return false;
+        }
+    }
+    if (arguments->seeds == 0 && arguments->seconds == 0) {
+        arguments->seeds = 1;
+    }
+    return true;
+}
+
+/* False: no further seed is to be run. */
+static bool run_seed(struct run *run, uint64_t seed)
+{
+    bool good = drill_run(seed, run->arguments->is_verbose, run->program, &run->totals);
+    run->done++;
+    run->failed += !good;
+    return good || run->arguments->keep_going;
+}
+
+static bool time_is_over(const struct run *run)
+{
+    return run->arguments->seconds != 0 &&
+           now_s() - run->begin_s >= (double)run->arguments->seconds;
+}
+
+static void run_range(struct run *run)
+{
+    const struct arguments *arguments = run->arguments;
+    for (uint64_t i = 0; arguments->seeds == 0 || i < arguments->seeds; i++) {
+        if (time_is_over(run) || !run_seed(run, arguments->seed + i)) {
+            return;
+        }
+    }
+}
+
+/* False when the file cannot be read. */
+static bool run_file(struct run *run)
+{
+    char line[SEED_LINE_SIZE];
+    FILE *file = fopen(run->arguments->seed_file, "r");
+    if (file == NULL) {
+        fprintf(stderr, "broker_sim: %s: %s\n", run->arguments->seed_file, strerror(errno));
+        return false;
+    }
+    bool goes_on = true;
+    while (goes_on && fgets(line, sizeof line, file) != NULL) {
+        uint64_t seed;
+        line[strcspn(line, " \t\n")] = 0;
+        if (line[0] != '#' && parse_number(line, &seed)) {
+            goes_on = run_seed(run, seed);
+        }
+    }
+    (void)fclose(file);
+    return true;
+}
+
+static void print_totals(const struct run *run)
+{
+    double real_s = now_s() - run->begin_s;
+    double simulated_s = (double)run->totals.simulated_ns / 1e9;
+    printf("seeds %" PRIu64 " failed %" PRIu64 " steps %" PRIu64 " simulated %.1f s in %.1f s, "
+           "%.0f times real time; faults %" PRIu64 " acked %" PRIu64 " read %" PRIu64
+           " committed %" PRIu64 "\n",
+           run->done, run->failed, run->totals.steps, simulated_s, real_s, simulated_s / real_s,
+           run->totals.faults, run->totals.acked, run->totals.read, run->totals.commits);
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments;
+    if (!parse(argc, argv, &arguments)) {
+        fprintf(stderr, "usage: broker_sim [--seed N] [--seeds COUNT] [--seconds REAL] "
+                        "[--seed-file FILE] [--keep-going] [--verbose]\n");
+        return 2;
+    }
+    struct run run = {.program = argv[0], .arguments = &arguments, .begin_s = now_s()};
+    if (arguments.seed_file == NULL) {
+        run_range(&run);
+    } else if (!run_file(&run)) {
+        return 2;
+    }
+    print_totals(&run);
+    return run.failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * check.h -- the rules of the drill, each family in a file of its own (check_*.c).  A broken rule
+ * fails the world with the rule's name and what was seen; the first one stays.
+ *
+ * Two kinds: rules over what clients were told (check_sends.c, check_reads.c, check_topics.c),
+ * which know nothing of the inside, and rules over the replicas (check_raft.c, check_replicas.c),
+ * which look between two events at the views every room shows.
+ */
+#ifndef TESTS_SIM_DRILL_CHECK_H
+#define TESTS_SIM_DRILL_CHECK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct drill;
+struct history;
+struct history_value;
+
+/* ---- check_sends.c: at every answer to a producer ---- */
+
+void check_acked(struct history *history, uint32_t value, int64_t offset);
+void check_failed(struct history *history, uint32_t value);
+/* A value is found at offset, by an acknowledgement or by reading: unique, and in order. */
+void check_place(struct history *history, uint32_t value, int64_t offset, const char *how);
+
+/* ---- check_reads.c: at every record and position told to a consumer ---- */
+
+/* value: HISTORY_NO_VALUE when the bytes are those of no value. */
+void check_record_read(struct history *history, uint32_t topic, uint32_t partition, int64_t offset,
+                       uint32_t value);
+/* The end told by an answer to a question asked when acked_before was the largest acked offset. */
+void check_latest(struct history *history, uint32_t topic, uint32_t partition, int64_t acked_before,
+                  int64_t end_offset);
+/* The log's start told by any answer. */
+void check_start(struct history *history, uint32_t topic, uint32_t partition, int64_t start_offset);
+/* Everything was read from the beginning, after the last acknowledgement. */
+void check_nothing_lost(struct history *history);
+
+/* ---- check_topics.c ---- */
+
+/* A metadata answer names a leader of a partition in an epoch. */
+struct check_leaders;
+struct check_leaders *check_leaders_new(struct history *history);
+void check_leaders_free(struct check_leaders *leaders);
+void check_leader_told(struct check_leaders *leaders, uint32_t topic, uint32_t partition,
+                       int32_t epoch, int32_t leader);
+/* At rest: every copy of the metadata holds the topics that were created and not deleted, and none
+ * that was deleted. */
+void check_topics_at_rest(struct drill *drill);
+
+/* ---- check_raft.c: between events ---- */
+
+struct check_raft;
+struct check_raft *check_raft_new(struct drill *drill);
+void check_raft_free(struct check_raft *check);
+void check_raft_run(struct check_raft *check);
+/* The host's disk lost something on purpose: what was durable there counts no more. */
+void check_raft_injured(struct check_raft *check, uint32_t host);
+uint64_t check_raft_commits(const struct check_raft *check);
+
+/* ---- check_replicas.c ---- */
+
+/* The cluster is at rest: the bytes of every partition's replicas are the same below its end. */
+void check_replicas_equal(struct drill *drill);
+
+#endif

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * check_raft.c -- the safety of every group, looked at between events, on whole brokers.
+ *
+ *   election-safety       a term of a group has one leader
+ *   leader-append-only    a leader's log never gets shorter in its term
+ *   leader-completeness   a leader has everything that was committed in earlier terms
+ *   committed-differs     all replicas have an entry of the same term at a committed index (with
+ * log matching: the same entry; the bytes are compared by check_replicas.c) commit-without-majority
+ * what a leader counts as committed is durable on a majority of the voters went-back term, commit
+ * index and high watermark never fall while a process lives durable-lost          what was durable
+ * and committed is there after any restart, unless the atlas took the disk
+ *
+ * Entries are told apart by their terms, kept in runs; a look at a group in which nothing moved
+ * costs a few comparisons, so all groups are looked at after every few events.
+ *
+ * Sources: Raft thesis, figure 3.2 (the five properties).
+ */
+#include "drill/check.h"
+
+#include "base/assert.h"
+#include "base/map.h"
+#include "base/memory.h"
+#include "broker/broker.h"
+#include "drill/drill.h"
+#include "drill/rest.h"
+#include "raft/raft.h"
+#include "replica/group.h"
+
+#include <string.h>
+
+/* Committed entries from first on, up to the next run, are of this term. */
+struct run {
+    uint64_t first;
+    uint64_t term;
+};
+
+/* A group as all replicas must agree on it. */
+struct truth {
+    uint64_t id;
+    uint64_t committed;
+    struct run *runs; /* ascending */
+    size_t run_count;
+    size_t run_capacity;
+    struct map leaders; /* term -> node id */
+};
+
+/* A replica as it was seen last. */
+struct seen {
+    uint32_t start; /* of the process */
+    bool is_leader;
+    uint64_t term;
+    uint64_t last;
+    uint64_t saved;
+    uint64_t commit;
+    uint64_t high_watermark;
+    uint64_t durable; /* committed and durable here: must be there for ever */
+};
+
+struct check_raft {
+    struct drill *drill;
+    struct map truths;
+    struct map seen[SWARM_BROKERS_MAX + 1]; /* by group */
+    uint64_t commits;
+};
+
+/* ---- What is known of a group ---- */
+
+static struct truth *truth_of(struct check_raft *check, uint64_t group_id)
+{
+    struct truth *truth = map_get(&check->truths, group_id);
+    if (truth == NULL) {
+        truth = memory_allocate_zeroed(sizeof *truth);
+        truth->id = group_id;
+        map_init(&truth->leaders);
+        (void)map_put(&check->truths, group_id, truth);
+    }
+    return truth;
+}
+
+static struct seen *seen_of(struct check_raft *check, uint32_t host, uint64_t group_id)
+{
+    struct seen *seen = map_get(&check->seen[host], group_id);
+    if (seen == NULL) {
+        seen = memory_allocate_zeroed(sizeof *seen);
+        (void)map_put(&check->seen[host], group_id, seen);
+    }
+    return seen;
+}
+
+/* The term of a committed index; 0: not known. */
+static uint64_t truth_term(const struct truth *truth, uint64_t index)
+{
+    size_t low = 0;
+    size_t high = truth->run_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (truth->runs[middle].first <= index) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low == 0 || index > truth->committed ? 0 : truth->runs[low - 1].term;
+}
+
+static void truth_extend(struct truth *truth, uint64_t index, uint64_t term)
+{
+    require(index == truth->committed + 1);
+    truth->committed = index;
+    if (truth->run_count > 0 && truth->runs[truth->run_count - 1].term == term) {
+        return;
+    }
+    if (truth->run_count == truth->run_capacity) {
+        truth->run_capacity = truth->run_capacity * 2 + 8;
+        truth->runs = memory_reallocate(truth->runs, truth->run_capacity * sizeof *truth->runs);
+    }
+    truth->runs[truth->run_count++] = (struct run){index, term};
+}
+
+/* The last index committed in a term before this one. */
+static uint64_t truth_before_term(const struct truth *truth, uint64_t term)
+{
+    for (size_t i = 0; i < truth->run_count; i++) {
+        if (truth->runs[i].term >= term) {
+            return truth->runs[i].first - 1;
+        }
+    }
+    return truth->committed;
+}
+
+/* ---- The rules ---- */
+
+static void check_leader(struct check_raft *check, struct truth *truth, uint32_t host,
+                         const struct raft *raft, const struct seen *seen)
+{
+    struct sim_world *world = check->drill->world;
+    uint64_t term = raft_term(raft);
+    if (seen->is_leader && seen->term == term) {
+        if (raft_last_index(raft) < seen->last) {
+            sim_world_fail(world,
+                           "leader-append-only: group %lu, broker %u, term %lu: last %lu -> %lu",
+                           (unsigned long)truth->id, host, (unsigned long)term,
+                           (unsigned long)seen->last, (unsigned long)raft_last_index(raft));
+        }
+        return;
+    }
+    uintptr_t known = (uintptr_t)map_put(&truth->leaders, term, (void *)(uintptr_t)host);
+    if (known != 0 && known != host) {
+        sim_world_fail(world, "election-safety: group %lu, term %lu: brokers %lu and %u lead",
+                       (unsigned long)truth->id, (unsigned long)term, (unsigned long)known, host);
+    }
+    uint64_t must_have = truth_before_term(truth, term);
+    uint64_t here = 0;
+    bool has_it = raft_last_index(raft) >= must_have &&
+                  (!raft_term_at(raft, must_have, &here) || must_have == 0 ||
+                   here == truth_term(truth, must_have));
+    if (!has_it) {
+        sim_world_fail(world,
+                       "leader-completeness: group %lu: broker %u leads in term %lu with last %lu, "
+                       "but %lu was committed",
+                       (unsigned long)truth->id, host, (unsigned long)term,
+                       (unsigned long)raft_last_index(raft), (unsigned long)must_have);
+    }
+}
+
+/* The group on a host that runs it now, or NULL. */
+static const struct raft *running_raft(struct check_raft *check, uint32_t host, uint64_t group_id)
+{
+    struct broker *broker = sim_host_broker(check->drill->hosts[host]);
+    if (broker == NULL) {
+        return NULL;
+    }
+    const struct replica_group *group = rest_find_group(broker, group_id);
+    return group == NULL || group->state != GROUP_RUNNING ? NULL : group->raft;
+}
+
+static void check_majority(struct check_raft *check, const struct truth *truth, uint32_t host,
+                           const struct raft *raft, uint64_t index, uint64_t term)
+{
+    const struct raft_membership *members = raft_membership(raft);
+    uint32_t durable = 0;
+    if (atlas_has_injured(check->drill->atlas)) {
+        return;
+    }
+    for (uint32_t i = 0; i < members->voter_count; i++) {
+        uint32_t voter = members->voters[i];
+        const struct raft *other = running_raft(check, voter, truth->id);
+        uint64_t there = 0;
+        if (other != NULL) {
+            durable += raft_saved_index(other) >= index &&
+                       (!raft_term_at(other, index, &there) || there == term);
+        } else {
+            durable += seen_of(check, voter, truth->id)->saved >= index;
+        }
+    }
+    if (durable < members->voter_count / 2 + 1) {
+        sim_world_fail(
+            check->drill->world,
+            "commit-without-majority: group %lu: broker %u counts %lu as committed, which "
+            "%u of %u voters hold durably",
+            (unsigned long)truth->id, host, (unsigned long)index, durable, members->voter_count);
+    }
+}
+
+static void check_commits(struct check_raft *check, struct truth *truth, uint32_t host,
+                          const struct raft *raft, uint64_t from)
+{
+    uint64_t commit = raft_commit_index(raft);
+    for (uint64_t index = from + 1; index <= commit; index++) {
+        uint64_t term = 0;
+        if (index < raft_first_index(raft) || !raft_term_at(raft, index, &term)) {
+            term = 0; /* in the snapshot */
+        }
+        if (index > truth->committed) {
+            truth_extend(truth, index, term);
+            check->commits++;
+            if (index == commit && raft_role(raft) == RAFT_LEADER) {
+                check_majority(check, truth, host, raft, index, term);
+            }
+            continue;
+        }
+        uint64_t known = truth_term(truth, index);
+        if (known != 0 && term != 0 && known != term) {
+            sim_world_fail(check->drill->world,
+                           "committed-differs: group %lu at %lu: broker %u has term %lu, committed "
+                           "was term %lu",
+                           (unsigned long)truth->id, (unsigned long)index, host,
+                           (unsigned long)term, (unsigned long)known);
+            return;
+        }
+    }
+}
+
+static void check_restart(struct check_raft *check, const struct truth *truth, uint32_t host,
+                          const struct raft *raft, const struct seen *seen)
+{
+    uint64_t term = 0;
+    uint64_t known = truth_term(truth, seen->durable);
+    bool is_there = raft_last_index(raft) >= seen->durable &&
+                    (known == 0 || !raft_term_at(raft, seen->durable, &term) || term == known);
+    if (!is_there) {
+        sim_world_fail(
+            check->drill->world,
+            "durable-lost: group %lu: broker %u had %lu committed and durable, and starts "
+            "with last %lu",
+            (unsigned long)truth->id, host, (unsigned long)seen->durable,
+            (unsigned long)raft_last_index(raft));
+    }
+}
+
+static void check_forward(struct check_raft *check, uint64_t group_id, uint32_t host,
+                          const struct replica_group *group, const struct seen *seen)
+{
+    if (raft_term(group->raft) < seen->term || raft_commit_index(group->raft) < seen->commit ||
+        group->high_watermark < seen->high_watermark) {
+        sim_world_fail(check->drill->world,
+                       "went-back: group %lu, broker %u: term %lu -> %lu, commit %lu -> %lu, "
+                       "watermark %lu -> %lu",
+                       (unsigned long)group_id, host, (unsigned long)seen->term,
+                       (unsigned long)raft_term(group->raft), (unsigned long)seen->commit,
+                       (unsigned long)raft_commit_index(group->raft),
+                       (unsigned long)seen->high_watermark, (unsigned long)group->high_watermark);
+    }
+}
+
+static bool is_unchanged(const struct replica_group *group, const struct seen *seen, uint32_t start)
+{
+    const struct raft *raft = group->raft;
+    return seen->start == start && seen->term == raft_term(raft) &&
+           seen->last == raft_last_index(raft) && seen->saved == raft_saved_index(raft) &&
+           seen->commit == raft_commit_index(raft) &&
+           seen->is_leader == (raft_role(raft) == RAFT_LEADER) &&
+           seen->high_watermark == group->high_watermark;
+}
+
+static void look(struct check_raft *check, uint32_t host, uint32_t start,
+                 const struct replica_group *group)
+{
+    const struct raft *raft = group->raft;
+    struct seen *seen = seen_of(check, host, group->id);
+    if (is_unchanged(group, seen, start)) {
+        return;
+    }
+    struct truth *truth = truth_of(check, group->id);
+    bool is_new = seen->start != start;
+    if (is_new) {
+        check_restart(check, truth, host, raft, seen);
+        seen->is_leader = false;
+    } else {
+        check_forward(check, group->id, host, group, seen);
+    }
+    uint64_t saved = raft_saved_index(raft);
+    uint64_t commit = raft_commit_index(raft);
+    uint64_t from = is_new ? 0 : seen->commit;
+    seen->saved = saved; /* first, for the majority's sake */
+    check_commits(check, truth, host, raft, from);
+    if (raft_role(raft) == RAFT_LEADER) {
+        check_leader(check, truth, host, raft, seen);
+    }
+    uint64_t durable = saved < commit ? saved : commit;
+    seen->durable = durable > seen->durable ? durable : seen->durable;
+    seen->start = start;
+    seen->is_leader = raft_role(raft) == RAFT_LEADER;
+    seen->term = raft_term(raft);
+    seen->last = raft_last_index(raft);
+    seen->commit = commit;
+    seen->high_watermark = group->high_watermark;
+}
+
+void check_raft_run(struct check_raft *check)
+{
+    struct drill *drill = check->drill;
+    for (uint32_t host = 1; host <= drill->swarm.brokers; host++) {
+        struct broker *broker = sim_host_broker(drill->hosts[host]);
+        uint32_t start = sim_host_starts(drill->hosts[host]);
+        for (uint32_t i = 0; broker != NULL && i < broker_shard_count(broker); i++) {
+            struct replica_manager *replicas = broker_shard_at(broker, i)->replicas;
+            const struct replica_group *group;
+            size_t position = 0;
+            while (replicas != NULL && (group = replica_group_next(replicas, &position)) != NULL) {
+                look(check, host, start, group);
+            }
+        }
+    }
+}
+
+/* ---- The checker ---- */
+
+struct check_raft *check_raft_new(struct drill *drill)
+{
+    struct check_raft *check = memory_allocate_zeroed(sizeof *check);
+    check->drill = drill;
+    map_init(&check->truths);
+    for (uint32_t i = 0; i <= SWARM_BROKERS_MAX; i++) {
+        map_init(&check->seen[i]);
+    }
+    return check;
+}
+
+static void forget_host(struct check_raft *check, uint32_t host)
+{
+    size_t position = 0;
+    struct seen *seen;
+    while ((seen = map_next(&check->seen[host], &position)) != NULL) {
+        memory_free(seen);
+    }
+    map_free(&check->seen[host]);
+    map_init(&check->seen[host]);
+}
+
+void check_raft_injured(struct check_raft *check, uint32_t host)
+{
+    require(host > 0 && host <= SWARM_BROKERS_MAX);
+    forget_host(check, host);
+}
+
+void check_raft_free(struct check_raft *check)
+{
+    size_t position = 0;
+    struct truth *truth;
+    while ((truth = map_next(&check->truths, &position)) != NULL) {
+        map_free(&truth->leaders);
+        memory_free(truth->runs);
+        memory_free(truth);
+    }
+    map_free(&check->truths);
+    for (uint32_t i = 0; i <= SWARM_BROKERS_MAX; i++) {
+        forget_host(check, i);
+        map_free(&check->seen[i]);
+    }
+    memory_free(check);
+}
+
+uint64_t check_raft_commits(const struct check_raft *check)
+{
+    return check->commits;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * rest.c -- looks at what is assigned, what runs, and how far it is.
+ */
+#include "drill/rest.h"
+
+#include "base/assert.h"
+#include "broker/broker.h"
+#include "cluster/cluster.h"
+#include "drill/drill.h"
+#include "replica/replica.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool no(char *why, size_t why_size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static bool no(char *why, size_t why_size, const char *format, ...)
+{
+    if (why != NULL) {
+        va_list arguments;
+        va_start(arguments, format);
+        (void)vsnprintf(why, why_size, format, arguments);
+        va_end(arguments);
+    }
+    return false;
+}
+
+struct replica_group *rest_find_group(struct broker *broker, uint64_t group_id)
+{
+    uint32_t shard = replica_shard_of_group(group_id, broker_shard_count(broker));
+    return replica_group_find(broker_shard_at(broker, shard)->replicas, group_id);
+}
+
+/* The host that leads a group in the newest term, or 0; its view. */
+static uint32_t find_leader(struct drill *drill, uint64_t group_id, struct replica_group_view *view)
+{
+    uint32_t leader = 0;
+    for (uint32_t i = 1; i <= drill->swarm.brokers; i++) {
+        struct broker *broker = sim_host_broker(drill->hosts[i]);
+        struct replica_group *group = broker == NULL ? NULL : rest_find_group(broker, group_id);
+        struct replica_group_view here;
+        if (group == NULL) {
+            continue;
+        }
+        replica_group_view(group, &here);
+        if (strcmp(here.role, "leader") == 0 && (leader == 0 || here.term > view->term)) {
+            leader = i;
+            *view = here;
+        }
+    }
+    return leader;
+}
+
+static bool is_caught_up(struct drill *drill, uint32_t host, uint64_t group_id, char *why,
+                         size_t why_size)
+{
+    struct broker *broker = sim_host_broker(drill->hosts[host]);
+    struct replica_group *group = broker == NULL ? NULL : rest_find_group(broker, group_id);
+    struct replica_group_view leader;
+    struct replica_group_view here;
+    bool votes = false;
+    if (group == NULL) {
+        return no(why, why_size, "group %lu does not run on broker %u", (unsigned long)group_id,
+                  host);
+    }
+    if (find_leader(drill, group_id, &leader) == 0) {
+        return no(why, why_size, "group %lu has no leader", (unsigned long)group_id);
+    }
+    replica_group_view(group, &here);
+    for (uint32_t i = 0; i < leader.member_count; i++) {
+        votes = votes || (leader.members[i].node_id == host && leader.members[i].is_voter);
+    }
+    if (!votes || replica_group_is_joining(group)) {
+        return no(why, why_size, "group %lu: broker %u does not vote", (unsigned long)group_id,
+                  host);
+    }
+    if (here.term != leader.term || here.commit_index != leader.commit_index ||
+        here.applied_index != here.commit_index || here.saved_index != leader.last_index ||
+        leader.commit_index != leader.last_index) {
+        return no(why, why_size,
+                  "group %lu: broker %u has term %lu saved %lu commit %lu applied %lu, the leader "
+                  "term %lu last %lu commit %lu",
+                  (unsigned long)group_id, host, (unsigned long)here.term,
+                  (unsigned long)here.saved_index, (unsigned long)here.commit_index,
+                  (unsigned long)here.applied_index, (unsigned long)leader.term,
+                  (unsigned long)leader.last_index, (unsigned long)leader.commit_index);
+    }
+    return true;
+}
+
+/* The copy of the metadata on the controller's leader, or NULL. */
+static const struct cluster_metadata *true_metadata(struct drill *drill)
+{
+    struct replica_group_view view;
+    uint32_t leader = find_leader(drill, CLUSTER_CONTROLLER_GROUP_ID, &view);
+    return leader == 0 ? NULL : broker_shard_at(sim_host_broker(drill->hosts[leader]), 0)->metadata;
+}
+
+static bool partition_is_on(const struct cluster_partition *partition, uint32_t host)
+{
+    uint32_t position;
+    return cluster_partition_find_replica(partition, host, &position);
+}
+
+static bool host_is_whole(struct drill *drill, uint32_t host, char *why, size_t why_size)
+{
+    const struct cluster_metadata *metadata = true_metadata(drill);
+    const struct cluster_topic *topic;
+    size_t position = 0;
+    if (metadata == NULL) {
+        return no(why, why_size, "the controller has no leader");
+    }
+    if (host <= drill->swarm.controllers &&
+        !is_caught_up(drill, host, CLUSTER_CONTROLLER_GROUP_ID, why, why_size)) {
+        return false;
+    }
+    while ((topic = cluster_topic_next(metadata, &position)) != NULL) {
+        for (uint32_t i = 0; i < topic->partition_count; i++) {
+            if (partition_is_on(&topic->partitions[i], host) &&
+                !is_caught_up(drill, host, topic->partitions[i].group_id, why, why_size)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool rest_host_is_whole(struct drill *drill, uint32_t host)
+{
+    return sim_host_state(drill->hosts[host]) == SIM_HOST_RUNNING &&
+           host_is_whole(drill, host, NULL, 0);
+}
+
+/* Nothing runs here that the metadata does not place here. */
+static bool runs_nothing_else(struct drill *drill, uint32_t host, char *why, size_t why_size)
+{
+    struct broker *broker = sim_host_broker(drill->hosts[host]);
+    const struct cluster_metadata *metadata = true_metadata(drill);
+    require(broker != NULL && metadata != NULL);
+    for (uint32_t i = 0; i < broker_shard_count(broker); i++) {
+        struct replica_manager *replicas = broker_shard_at(broker, i)->replicas;
+        struct replica_group *group;
+        size_t position = 0;
+        while ((group = replica_group_next(replicas, &position)) != NULL) {
+            const struct cluster_topic *topic;
+            uint32_t partition;
+            uint64_t id = replica_group_id(group);
+            if (id != CLUSTER_CONTROLLER_GROUP_ID &&
+                (!cluster_group_find(metadata, id, &topic, &partition) ||
+                 !partition_is_on(&topic->partitions[partition], host))) {
+                return no(why, why_size, "group %lu runs on broker %u and is not assigned to it",
+                          (unsigned long)id, host);
+            }
+        }
+        position = 0;
+        group = replica_group_next_failed(replicas, &position);
+        if (group != NULL) {
+            return no(why, why_size, "group %lu has failed on broker %u",
+                      (unsigned long)replica_group_id(group), host);
+        }
+    }
+    return true;
+}
+
+bool rest_cluster_is_at_rest(struct drill *drill, char *why, size_t why_size)
+{
+    for (uint32_t i = 1; i <= drill->swarm.brokers; i++) {
+        if (drill->stays_down[i]) {
+            continue;
+        }
+        if (sim_host_state(drill->hosts[i]) != SIM_HOST_RUNNING) {
+            return no(why, why_size, "broker %u does not run: %s", i,
+                      sim_host_end_reason(drill->hosts[i]));
+        }
+        if (!host_is_whole(drill, i, why, why_size) ||
+            !runs_nothing_else(drill, i, why, why_size)) {
+            return false;
+        }
+    }
+    return true;
+}

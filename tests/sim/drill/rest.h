@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * rest.h -- is the cluster, or one broker of it, where it wants to be?  Looked at between events,
+ * through the views of every room.
+ *
+ * Not here: whether it ever was where it must not be (check_raft.c).
+ */
+#ifndef TESTS_SIM_DRILL_REST_H
+#define TESTS_SIM_DRILL_REST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct broker;
+struct drill;
+struct replica_group;
+
+/* The group on a running broker, or NULL. */
+struct replica_group *rest_find_group(struct broker *broker, uint64_t group_id);
+
+/* Every group that the metadata assigns to the host runs there, votes and has what its leader has
+ * committed. */
+bool rest_host_is_whole(struct drill *drill, uint32_t host);
+
+/* The whole cluster, but for hosts that stay down, is at rest: all know the same metadata; every
+ * group has one leader, all its replicas there have the same committed end, and nothing runs that
+ * the metadata does not know.  When not, why (may be NULL) says so. */
+bool rest_cluster_is_at_rest(struct drill *drill, char *why, size_t why_size);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * swarm.c -- draws a seed's world.
+ *
+ * Its generator is apart from the world's, so a new kind of draw here changes nothing there but
+ * what was drawn.
+ */
+#include "drill/swarm.h"
+
+#include "base/assert.h"
+
+#include <string.h>
+
+struct fault_row {
+    const char *name;
+    uint32_t percent;
+};
+
+static const struct fault_row fault_rows[SWARM_FAULT_KINDS] = {
+#define SWARM_ROW(name, text, percent) [name] = {text, percent},
+    SWARM_FAULTS(SWARM_ROW)
+#undef SWARM_ROW
+};
+
+const char *swarm_fault_name(enum swarm_fault fault)
+{
+    require(fault < SWARM_FAULT_KINDS);
+    return fault_rows[fault].name;
+}
+
+static uint32_t between(struct prng *prng, uint32_t least, uint32_t most)
+{
+    require(least <= most);
+    return least + (uint32_t)prng_below(prng, (uint64_t)most - least + 1);
+}
+
+static bool chance(struct prng *prng, uint32_t percent)
+{
+    return prng_below(prng, 100) < percent;
+}
+
+static void draw_size(struct swarm *swarm, struct prng *prng)
+{
+    static const uint32_t brokers[] = {3, 3, 3, 3, 4, 5, 5, 7};
+    swarm->brokers = brokers[prng_below(prng, sizeof brokers / sizeof brokers[0])];
+    swarm->controllers = swarm->brokers >= 5 && chance(prng, 50) ? 5 : 3;
+    swarm->shards = between(prng, 1, 3);
+    swarm->heartbeat_ms = between(prng, 20, 150);
+    swarm->election_ms = swarm->heartbeat_ms * between(prng, 4, 8);
+    swarm->election_ms = swarm->election_ms < 150 ? 150 : swarm->election_ms;
+    swarm->retention_check_ms = between(prng, 100, 3000);
+}
+
+static void draw_topics(struct swarm *swarm, struct prng *prng)
+{
+    swarm->topic_count = between(prng, 1, SWARM_TOPICS_MAX - 1);
+    bool has_few_replicas = chance(prng, 12);
+    for (uint32_t i = 0; i < swarm->topic_count; i++) {
+        struct swarm_topic *topic = &swarm->topics[i];
+        topic->partitions = between(prng, 1, 3);
+        topic->replicas = swarm->brokers >= 5 && chance(prng, 30) ? 5 : 3;
+        if (has_few_replicas && chance(prng, 60)) {
+            topic->replicas = between(prng, 1, 2);
+        }
+        topic->segment_bytes = chance(prng, 70) ? between(prng, 4096, 65536) : 1u << 20;
+        topic->retention_bytes = chance(prng, 30) ? (int64_t)topic->segment_bytes * 3 : -1;
+    }
+}
+
+static void draw_load(struct swarm *swarm, struct prng *prng)
+{
+    swarm->producers = between(prng, 1, 3);
+    swarm->consumers = between(prng, 1, 2);
+    swarm->produce_mean_ms = chance(prng, 25) ? between(prng, 5, 20) : between(prng, 30, 300);
+    swarm->records_most = between(prng, 1, 6);
+    swarm->record_bytes_most = chance(prng, 20) ? 4000 : between(prng, 20, 400);
+    swarm->window = between(prng, 1, 5);
+}
+
+static void draw_faults(struct swarm *swarm, struct prng *prng)
+{
+    swarm->safety_ms = between(prng, 8000, 40000);
+    swarm->fault_mean_ms = between(prng, 400, 4000);
+    for (uint32_t i = 0; i < SWARM_FAULT_KINDS; i++) {
+        swarm->has[i] = chance(prng, fault_rows[i].percent);
+    }
+    for (uint32_t i = 0; i < swarm->topic_count; i++) {
+        if (swarm->topics[i].replicas < 3) {
+            swarm->has[SWARM_WIPE] = false;
+        }
+    }
+}
+
+void swarm_draw(struct swarm *swarm, uint64_t seed)
+{
+    struct prng prng;
+    memset(swarm, 0, sizeof *swarm);
+    swarm->seed = seed;
+    prng_init(&prng, seed ^ 0x64726c6c73776172ull);
+    draw_size(swarm, &prng);
+    draw_topics(swarm, &prng);
+    draw_load(swarm, &prng);
+    draw_faults(swarm, &prng);
+    swarm->world = chance(&prng, 20) ? sim_world_options_calm(seed) : sim_world_options_rough(seed);
+}
+
+void swarm_print(const struct swarm *swarm, FILE *file)
+{
+    fprintf(file,
+            "swarm: brokers=%u controllers=%u shards=%u heartbeat=%ums election=%ums producers=%u "
+            "consumers=%u every=%ums records<=%u bytes<=%u window=%u safety=%ums fault-every=%ums "
+            "topics=",
+            swarm->brokers, swarm->controllers, swarm->shards, swarm->heartbeat_ms,
+            swarm->election_ms, swarm->producers, swarm->consumers, swarm->produce_mean_ms,
+            swarm->records_most, swarm->record_bytes_most, swarm->window, swarm->safety_ms,
+            swarm->fault_mean_ms);
+    for (uint32_t i = 0; i < swarm->topic_count; i++) {
+        const struct swarm_topic *topic = &swarm->topics[i];
+        fprintf(file, "%s%ux%u/%u%s", i == 0 ? "" : ",", topic->partitions, topic->replicas,
+                topic->segment_bytes, topic->retention_bytes < 0 ? "" : "r");
+    }
+    fprintf(file, " faults=");
+    const char *separator = "";
+    for (uint32_t i = 0; i < SWARM_FAULT_KINDS; i++) {
+        if (swarm->has[i]) {
+            fprintf(file, "%s%s", separator, fault_rows[i].name);
+            separator = ",";
+        }
+    }
+    fprintf(file, "\n");
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * swarm.h -- what one seed's world is like: its size, its load, its config, and which faults exist
+ * in it at all.
+ *
+ * Every seed turns some faults off altogether and others up, so that rare meetings of two of them
+ * are not always disturbed by a third.  Drawn once, then constant; all of it follows from the seed.
+ *
+ * Invariant: the faults that take durable state away (wipes, damage) exist only where every topic
+ * has three replicas or more, for fewer promise to survive none.
+ */
+#ifndef TESTS_SIM_DRILL_SWARM_H
+#define TESTS_SIM_DRILL_SWARM_H
+
+#include "world/world.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define SWARM_BROKERS_MAX 7
+#define SWARM_TOPICS_MAX 4
+
+/* Name, as printed, and how many worlds in a hundred have it. */
+#define SWARM_FAULTS(X)                                                                            \
+    X(SWARM_KILL, "kill", 60)            /* kill -9 of one broker */                               \
+    X(SWARM_POWER, "power", 45)          /* power cut of one */                                    \
+    X(SWARM_BLACKOUT, "blackout", 25)    /* power cut of several or all at once */                 \
+    X(SWARM_CRASH_POINT, "point", 45)    /* a crash in the middle of file operations */            \
+    X(SWARM_PAUSE, "pause", 40)          /* SIGSTOP for a while */                                 \
+    X(SWARM_PARTITION, "partition", 50)  /* both ways, one broker or a half */                     \
+    X(SWARM_ONE_WAY, "oneway", 35)       /* one direction between two brokers */                   \
+    X(SWARM_CLIENT_CUT, "clientcut", 25) /* a client loses a broker */                             \
+    X(SWARM_RESET, "reset", 35)          /* connections between two hosts */                       \
+    X(SWARM_CLOG, "clog", 30)            /* a way stands still, then everything comes */           \
+    X(SWARM_SLOW_DISK, "slowdisk", 30)   /* one disk is slow for a while */                        \
+    X(SWARM_FULL_DISK, "fulldisk", 15)   /* ENOSPC for a while */                                  \
+    X(SWARM_DISK_ERROR, "eio", 20)       /* a write, sync or read fails once */                    \
+    X(SWARM_WALL_JUMP, "jump", 25)       /* a wall clock jumps */                                  \
+    X(SWARM_RESTART, "restart", 35)      /* SIGTERM and start again */                             \
+    X(SWARM_WIPE, "wipe", 15)            /* a disk is lost */                                      \
+    X(SWARM_TOPIC_CHURN, "churn", 40)    /* topics come and go, some under the same name */
+
+enum swarm_fault {
+#define SWARM_NAME(name, text, percent) name,
+    SWARM_FAULTS(SWARM_NAME)
+#undef SWARM_NAME
+        SWARM_FAULT_KINDS
+};
+
+struct swarm_topic {
+    uint32_t partitions;
+    uint32_t replicas;
+    uint32_t segment_bytes;
+    int64_t retention_bytes; /* -1: keeps everything */
+};
+
+struct swarm {
+    uint64_t seed;
+    uint32_t brokers;
+    uint32_t controllers; /* brokers 1 to this one vote in the controller group */
+    uint32_t shards;
+    uint32_t heartbeat_ms;
+    uint32_t election_ms;
+    uint32_t retention_check_ms;
+
+    uint32_t topic_count;
+    struct swarm_topic topics[SWARM_TOPICS_MAX];
+
+    uint32_t producers;
+    uint32_t consumers;
+    uint32_t produce_mean_ms; /* between batches of one producer */
+    uint32_t records_most;    /* of a batch */
+    uint32_t record_bytes_most;
+    uint32_t window; /* batches of a producer in flight to one partition */
+
+    uint32_t safety_ms;     /* how long faults rage */
+    uint32_t fault_mean_ms; /* between two of them */
+    bool has[SWARM_FAULT_KINDS];
+    struct sim_world_options world;
+};
+
+void swarm_draw(struct swarm *swarm, uint64_t seed);
+const char *swarm_fault_name(enum swarm_fault fault);
+/* In one line, with its newline. */
+void swarm_print(const struct swarm *swarm, FILE *file);
+
+#endif
