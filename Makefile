@@ -6,8 +6,9 @@ BUILD ?= build
 SUITES ?= all
 SECONDS_EACH ?= 10
 SEED ?= 1
+MINUTES ?= 2
 
-.PHONY: all build run test bench sim fuzz cover asan ubsan tsan format format-check setup clean
+.PHONY: all build run test bench sim chaos fuzz cover asan ubsan tsan format format-check setup clean
 
 all: build
 
@@ -31,6 +32,10 @@ bench: build
 
 sim: build
 	$(BUILD)/tests/sim/raft/raft_sim --seed $(SEED) --seeds 1000
+
+# Real brokers under kills, pauses, partitions, power cuts ...; tools/run_chaos --list names the faults.
+chaos: build
+	tools/run_chaos --build $(BUILD) --minutes $(MINUTES)
 
 fuzz:
 	@tools/setup

@@ -174,8 +174,8 @@ class Broker:
             assert self.is_running(), f"broker {self.number} ended:\n{self.log()[-3000:]}"
             return False
 
-    def status(self, path="/v1/raft"):
-        return json.loads(self.get(path))
+    def status(self, path="/v1/raft", timeout=5):
+        return json.loads(self.get(path, timeout))
 
     def metric(self, name, labels=""):
         wanted = name + ("{" + labels + "}" if labels else "")

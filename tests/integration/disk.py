@@ -1,4 +1,5 @@
 """The disk of one broker, as fault_disk.c makes it misbehave."""
+import errno
 import os
 
 from cluster import BUILD, wait_for
@@ -18,8 +19,18 @@ class Disk:
             "FAULT_DISK_CONTROL": str(self.control),
             "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"})
 
+    def listener(self):
+        """The end of the FIFO to write to; None while a broker that was started does not listen yet."""
+        try:
+            return os.open(self.control, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO or not self.broker.is_running():
+                raise
+            return None
+
     def order(self, command):
-        with open(os.open(self.control, os.O_WRONLY | os.O_NONBLOCK), "w") as control:
+        descriptor = wait_for(self.listener, f"the disk of broker {self.broker.number} listens")
+        with open(descriptor, "w") as control:
             control.write(command + "\n")
 
     def obey(self, command):
