@@ -69,7 +69,8 @@ def two_messages():
 
 
 GOOD = {
-    "all read": two_messages().assign(0).poll((0, "safe:0"), (1, "safe:1")).tell("finished", partition=0, high=2),
+    "all read": two_messages().assign(0).poll((0, "safe:0"), (1, "safe:1"))
+                .tell("finished", partition=0, high=2),
     "an answer without a place": Story().send("safe:0").acked("safe:0", None).poll((0, "safe:0")),
     "a copy of a plain producer": Story().wrote("plain:0", 1).poll((0, "plain:0"), (1, "plain:0")),
     "lost with its leader": Story().wrote("leader-only:0", 0).wrote("safe:0", 0).poll((0, "safe:0"))
@@ -80,19 +81,23 @@ GOOD = {
     "refused": Story().send("plain:0").failed("plain:0", "broker").wrote("safe:0", 0).poll((0, "safe:0")),
     "under way at the same time": Story().send("safe:0").send("plain:0").acked("plain:0", 1)
                                   .acked("safe:0", 0),
-    "a new position": two_messages().assign(1).poll((1, "safe:1")).assign(0).poll((0, "safe:0"), (1, "safe:1")),
-    "from wherever the end is": two_messages().assign(-1).poll((1, "safe:1")).poll((0, "safe:0"), client="other"),
+    "a new position": two_messages().assign(1).poll((1, "safe:1")).assign(0)
+                      .poll((0, "safe:0"), (1, "safe:1")),
+    "from wherever the end is": two_messages().assign(-1).poll((1, "safe:1"))
+                                .poll((0, "safe:0"), client="other"),
     "two consumers": two_messages().assign(0).assign(1, "other").poll((1, "safe:1"), client="other")
                      .poll((0, "safe:0")),
     "an end asked for before": Story().send("safe:0").ends(0, 0, started=0.0).acked("safe:0", 0),
     "the end moves": two_messages().ends(0, 2).wrote("safe:2", 2).ends(0, 3).ends(1, 3),
     "replicas agree": two_messages().replica(1, "aa").replica(2, "aa"),
-    "topics come and go": Story().tell("created", topic="t").tell("created", topic="u").tell("deleting", topic="u")
-                          .tell("deleted", topic="u").tell("listed", topics=["t"], last=True),
+    "topics come and go": Story().tell("created", topic="t").tell("created", topic="u")
+                          .tell("deleting", topic="u").tell("deleted", topic="u")
+                          .tell("listed", topics=["t"], last=True),
     "a deletion of unknown fate": Story().tell("created", topic="t").tell("deleting", topic="t")
                                   .tell("listed", topics=["t"], last=True),
-    "leaders of terms": Story().tell("leads", group=1, broker=1, term=3).tell("leads", group=1, broker=2, term=4)
-                        .tell("leads", group=2, broker=2, term=3).tell("leads", group=1, broker=1, term=5),
+    "leaders of terms": Story().tell("leads", group=1, broker=1, term=3)
+                        .tell("leads", group=1, broker=2, term=4).tell("leads", group=2, broker=2, term=3)
+                        .tell("leads", group=1, broker=1, term=5),
     "served again": Story().wrote("safe:0", 0).tell("healed").wrote("safe:1", 1),
 }
 
@@ -118,7 +123,8 @@ BAD = {
             Story().send("safe:0").send("plain:0").acked("safe:0", 3).acked("plain:0", 3)],
     "A16": [Story().poll((0, "stranger:0")), Story().poll((0, None)),
             Story().wrote("safe:0", 0).wrote("safe:0", 1)],
-    "A17": [two_messages().ends(0, 1), two_messages().ends(0, 2).ends(0, 1), two_messages().ends(1, 2).ends(0, 2)],
+    "A17": [two_messages().ends(0, 1), two_messages().ends(0, 2).ends(0, 1),
+            two_messages().ends(1, 2).ends(0, 2)],
     "A21": [two_messages().replica(1, "aa").replica(2, "bb"),
             two_messages().replica(1, "aa").replica(2, "aa", end=1)],
     "A22": [Story().tell("created", topic="t").tell("listed", topics=[], last=True),
