@@ -32,6 +32,7 @@ bench: build
 
 sim: build
 	$(BUILD)/tests/sim/raft/raft_sim --seed $(SEED) --seeds 1000
+	$(BUILD)/tests/sim/drill/broker_sim --seed $(SEED) --seconds 60
 
 # Real brokers under kills, pauses, partitions, power cuts ...; tools/run_chaos --list names the faults.
 chaos: build
