@@ -12,7 +12,6 @@
 #include "base/memory.h"
 #include "base/trace.h"
 #include "broker/broker_process.h"
-#include "broker/leader_table.h"
 #include "broker/partition.h"
 #include "broker/peer_link.h"
 #include "broker/peer_request_frame.h"
@@ -30,8 +29,8 @@ struct repair {
     struct repairs *repairs;
     struct partition_spec spec;
     int64_t ask;
-    bool is_moving; /* to quarantine */
-    bool has_said_why_not;
+    bool is_moving;        /* to quarantine */
+    bool has_said_why_not; /* why nothing is moved yet */
 };
 
 struct repairs {
@@ -112,23 +111,26 @@ static void hand_over(struct broker_shard *shard, uint64_t group_id)
     }
 }
 
+/* All the others: a replica that was removed does not hear of the leader, and who does not lead
+ * ignores it. */
 static void ask(struct repairs *repairs, struct repair *repair)
 {
     struct broker_shard *shard = repairs->shard;
     uint64_t group_id = repair->spec.group_id;
-    uint32_t leader = 0;
-    uint64_t term = 0;
-    leader_table_get(shard->leaders, group_id, &leader, &term);
-    if (leader == shard->broker_id) {
-        hand_over(shard, group_id);
-    } else if (leader != 0) {
-        send_withdrawal(shard, leader, group_id, repair->ask, false);
+    const struct raft_membership *replicas = &repair->spec.members;
+    hand_over(shard, group_id);
+    for (uint32_t i = 0; i < replicas->voter_count; i++) {
+        if (replicas->voters[i] != shard->broker_id) {
+            send_withdrawal(shard, replicas->voters[i], group_id, repair->ask, false);
+        }
     }
-    if ((leader == 0 || leader == shard->broker_id) && !repair->has_said_why_not) {
+    if (!repair->has_said_why_not) {
         repair->has_said_why_not = true;
-        trace_error("group %" PRIu64 " (%s-%" PRIu32 "): its replica here is damaged and cannot be "
-                    "replaced while no other broker leads the group; nothing was moved or deleted",
-                    group_id, repair->spec.topic, repair->spec.partition);
+        trace_error("group %" PRIu64 " (%s-%" PRIu32 "): its replica here is damaged%s; nothing is "
+                    "moved or deleted",
+                    group_id, repair->spec.topic, repair->spec.partition,
+                    replicas->voter_count > 1 ? " and asks the others to go on without it first"
+                                              : ", and it is the only one");
     }
 }
 

@@ -228,26 +228,85 @@ def lose_synced_bytes(directory):
     return path
 
 
+def damage_epochs(directory):
+    """Behind the two sectors of checkpoints."""
+    path = directory / "epochs"
+    flip_a_byte(path, 1024 + 40)
+    return path
+
+
+def damage_record(directory):
+    """The file that says whose the group is."""
+    path = directory / "group"
+    flip_a_byte(path, path.stat().st_size // 2)
+    return path
+
+
+def put_aside(directory):
+    return sorted(directory.parent.glob(directory.name + ".damaged-*"))
+
+
+def is_voter(cluster, topic, broker):
+    leader = cluster.leader_of(topic)
+    members = cluster.groups(topic)[0][leader.number]["members"]
+    return any(m["voter"] and m["broker"] == broker.number for m in members)
+
+
+def is_whole_again(cluster, topic, broker):
+    wait_for(lambda: broker.number in cluster.groups(topic).get(0, {}), "the replica is back")
+    wait_for(lambda: is_voter(cluster, topic, broker), "the replica has its vote back")
+    wait_for(lambda: cluster.replicas_agree(topic), "replicas agree")
+
+
 @pytest.mark.parametrize("damage, config", [(damage_closed, "segment.bytes=20000"), (damage_active, None),
-                                            (lose_synced_bytes, None)])
-def test_a_damaged_replica_is_refused_and_the_others_serve(make_cluster, damage, config):
+                                            (lose_synced_bytes, None), (damage_epochs, None),
+                                            (damage_record, None)])
+def test_a_damaged_replica_is_replaced_under_load(make_cluster, damage, config):
     cluster = make_cluster().start()
     load, broker, directory = follower_that_is_down(cluster, "load", stop, config)
     path = damage(directory)
+    before = content(directory)
+    more = Load(cluster, "sound")
+    broker.start()
+    cluster.wait_until_ready()
+    wait_for(lambda: put_aside(directory), "the damaged directory is moved aside")
+    is_whole_again(cluster, "load", broker)
+    more.wait_for_progress()
+    more.stop()
+    check(cluster, more)
+    check(cluster, load)
+    aside, = put_aside(directory)
+    for name in before:
+        if name == path.name or name.endswith(".log"):
+            assert (aside / name).read_bytes() == before[name], "nothing is changed or deleted"
+    assert broker.metric("flotilla_raft_groups", 'role="failed"') == 0
+    # What it holds now is what the others hold: it can take part in a majority of two.
+    other = other_than(cluster, broker)
+    other.kill()
+    again = Load(cluster, "load")
+    again.wait_for_progress()
+    again.stop()
+    assert not again.failed
+
+
+def test_damage_of_the_only_replica_is_told_and_nothing_is_moved(make_cluster):
+    cluster = make_cluster(size=1, tls=False).start()
+    broker = cluster.brokers[1]
+    cluster.create_topic("load", config="segment.bytes=20000")
+    load = Load(cluster, "load")
+    load.wait_for_progress(1000)
+    load.stop()
+    directory = group_directory(broker, "load")
+    stop(broker)
+    path = damage_closed(directory)
     before = content(directory)
     broker.start()
     cluster.wait_until_ready()
     wait_for(lambda: broker.metric("flotilla_raft_groups", 'role="failed"') == 1, "one failed group")
     assert str(path) in broker.log()
-    assert cluster.groups("load")[0][broker.number]["role"] == "failed"
-    for topic in "sound", "load":
-        wait_for(lambda: cluster.leader_of(topic), f"{topic} has a leader")
-    more = Load(cluster, "sound")
-    more.wait_for_progress()
-    more.stop()
-    check(cluster, more)
-    check(cluster, load)
-    assert content(directory) == before, "nothing is changed or deleted"
+    wait_for(lambda: "and it is the only one; nothing is moved or deleted" in broker.log(), "it is told")
+    assert content(directory) == before
+    assert not put_aside(directory)
 
 
 def test_a_torn_tail_is_cut_and_filled_again(make_cluster):
