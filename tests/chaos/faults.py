@@ -144,6 +144,7 @@ class RollingRestart(Fault):
         brokers = self.chosen_all(free)
         if not all(broker.is_running() for broker in brokers) or not brokers:
             return False
+        self.cluster.wait_until_ready()
         for broker in brokers:
             status = broker.stop()
             assert status == 0, f"broker {broker.number} stopped with status {status}"

@@ -1,6 +1,6 @@
 """Looks at what the brokers say of themselves while faults are under way: who leads what."""
+import http.client
 import threading
-import time
 
 from history import Writer
 
@@ -41,7 +41,7 @@ class Observer:
                 try:
                     if broker.is_running():
                         self.look_at(broker)
-                except (OSError, ValueError):
+                except (OSError, ValueError, http.client.HTTPException):
                     continue  # it is down, stopped, or was killed while it answered
 
     def leader_of(self, partition):
