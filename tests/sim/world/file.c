@@ -397,13 +397,11 @@ int io_directory_list(const char *path, bool (*visit)(const char *name, void *co
     }
     const char *name = NULL;
     bool goes_on = true;
-    inode_hold(directory);
     for (size_t i = 0; goes_on && (name = disk_name_at(directory, i)) != NULL; i++) {
-        char copy[DISK_PATH_SIZE]; /* visit may remove it */
+        char copy[DISK_PATH_SIZE]; /* visit may change the directory, even remove it */
         snprintf(copy, sizeof copy, "%s", name);
-        goes_on = visit(copy, context);
+        goes_on = visit(copy, context) && disk_find(host->disk, path, &directory) == 0;
     }
-    inode_release(directory);
     return 0;
 }
 
