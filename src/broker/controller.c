@@ -32,7 +32,9 @@ bool controller_is_leader(const struct broker_shard *shard)
 
 bool controller_is_voter(const struct broker_shard *shard)
 {
-    const struct replica_group *group = shard->controller->group;
+    /* Not controller->group: that stays until the group is gone, and a stopping one has no view. */
+    const struct replica_group *group =
+        replica_group_find(shard->replicas, CLUSTER_CONTROLLER_GROUP_ID);
     if (group == NULL || replica_group_is_joining(group)) {
         return false;
     }
