@@ -49,6 +49,15 @@ struct broker_config {
     int32_t default_partitions;
     int32_t default_replication_factor;
 
+    uint32_t offsets_topic_partitions;
+    uint32_t offsets_topic_replication_factor;
+    uint32_t offsets_retention_minutes;
+    uint32_t offset_metadata_max_bytes;
+    uint32_t group_initial_rebalance_delay_ms;
+    uint32_t group_min_session_timeout_ms;
+    uint32_t group_max_session_timeout_ms;
+    uint32_t group_max_size;
+
     uint32_t heartbeat_ms;
     uint32_t election_ms;
     uint64_t request_bytes_max; /* a frame larger than this closes the connection */
@@ -58,6 +67,8 @@ struct broker_config {
     uint32_t request_partial_ms;     /* a request begun must be whole by then */
     uint32_t requests_in_flight_max; /* per connection */
     uint32_t retention_check_ms;
+    uint64_t disk_reserve_bytes;        /* 0: none */
+    uint64_t catch_up_bytes_per_second; /* to new replicas, by all shards; 0: no bound */
     char *log_level;
 };
 

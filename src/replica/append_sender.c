@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * append_sender.c -- carrying out the core's sends: the entries are read from the log, from memory
- * at once or from file a little later, and put into the peer's frame by reference.
+ * at once or from file a little later, and put into the peer's frame by reference.  What goes to
+ * learners is kept below a rate: a send that comes too early waits for its time.
  *
  * Every send is reported back to the core exactly once, whatever became of it.
  */
@@ -46,6 +47,32 @@ static void report_nothing(struct replica_group *group, const struct raft_send *
     }
 }
 
+/* ---- The rate of learners ---- */
+
+static bool is_to_learner(const struct replica_group *group, const struct raft_send *send)
+{
+    return raft_membership_has_learner(raft_membership(group->raft), send->to);
+}
+
+static bool must_wait(const struct replica_group *group, const struct raft_send *send)
+{
+    const struct replica_manager *manager = group->manager;
+    return manager->options.learner_bytes_per_second > 0 && is_to_learner(group, send) &&
+           (!list_is_empty(&manager->learner_sends) ||
+            io_now_ns(manager->loop) < manager->learner_due_ns);
+}
+
+/* So many bytes went to a learner: when the next may go. */
+static void charge(struct replica_manager *manager, uint64_t bytes)
+{
+    uint64_t rate = manager->options.learner_bytes_per_second;
+    if (rate > 0) {
+        uint64_t now_ns = io_now_ns(manager->loop);
+        uint64_t from_ns = manager->learner_due_ns > now_ns ? manager->learner_due_ns : now_ns;
+        manager->learner_due_ns = from_ns + bytes * 1000000000u / rate;
+    }
+}
+
 /* ---- Into the frame ---- */
 
 static bool is_still_wanted(const struct replica_group *group, const struct raft_send *send)
@@ -75,6 +102,9 @@ static void send_entries(struct replica_group *group, const struct raft_send *se
                                    .index_term = send->index_term,
                                    .commit = send->commit < last_index ? send->commit : last_index};
     replica_frame_add_append(frame, &message, entries, count);
+    if (is_to_learner(group, send)) {
+        charge(group->manager, bytes);
+    }
     raft_append_sent(group->raft, send->to, last_index, bytes);
     replica_group_touched(group);
 }
@@ -136,15 +166,39 @@ void replica_send_append(struct replica_group *group, const struct raft_send *se
     struct replica_send *sending = take_spare(manager);
     sending->group = group;
     sending->send = *send;
-    if (has_room) {
+    if (must_wait(group, send)) {
+        list_append(&manager->learner_sends, &sending->node);
+    } else if (has_room) {
         read_entries(sending);
     } else {
         list_append(&replica_peer_find(manager, send->to)->waiting_sends, &sending->node);
     }
 }
 
+/* One a turn, as what it takes is known only when it is read. */
+static void retry_learner(struct replica_manager *manager)
+{
+    struct list_node *node = list_first(&manager->learner_sends);
+    if (node == NULL) {
+        return;
+    }
+    if (io_now_ns(manager->loop) >= manager->learner_due_ns) {
+        struct replica_send *sending = container_of(node, struct replica_send, node);
+        list_remove(node);
+        if (replica_peer_has_room(manager, sending->send.to, NULL)) {
+            read_entries(sending);
+        } else {
+            list_append(&replica_peer_find(manager, sending->send.to)->waiting_sends, node);
+        }
+        io_loop_again(manager->loop);
+    } else {
+        io_timer_start(manager->loop, &manager->learner_timer, manager->learner_due_ns);
+    }
+}
+
 void replica_sends_retry(struct replica_manager *manager)
 {
+    retry_learner(manager);
     size_t position = 0;
     struct replica_peer *peer;
     while ((peer = map_next(&manager->peers, &position)) != NULL) {
@@ -160,6 +214,14 @@ void replica_sends_retry(struct replica_manager *manager)
 void replica_sends_give_up(struct replica_manager *manager, struct replica_peer *peer)
 {
     struct list_node *node;
+    list_for_each(&manager->learner_sends, waiting)
+    {
+        struct replica_send *sending = container_of(waiting, struct replica_send, node);
+        if (sending->send.to == peer->broker_id) {
+            list_remove(waiting);
+            list_append(&peer->waiting_sends, waiting);
+        }
+    }
     while ((node = list_take_first(&peer->waiting_sends)) != NULL) {
         struct replica_send *sending = container_of(node, struct replica_send, node);
         struct replica_group *group = sending->group;
@@ -169,19 +231,25 @@ void replica_sends_give_up(struct replica_manager *manager, struct replica_peer 
     }
 }
 
+static void forget_in(struct list *sends, const struct replica_group *group)
+{
+    list_for_each(sends, node)
+    {
+        struct replica_send *sending = container_of(node, struct replica_send, node);
+        if (sending->group == group) {
+            list_remove(&sending->node);
+            give_back(group->manager, sending);
+        }
+    }
+}
+
 void replica_sends_forget(struct replica_group *group)
 {
     size_t position = 0;
     struct replica_peer *peer;
+    forget_in(&group->manager->learner_sends, group);
     while ((peer = map_next(&group->manager->peers, &position)) != NULL) {
-        list_for_each(&peer->waiting_sends, node)
-        {
-            struct replica_send *sending = container_of(node, struct replica_send, node);
-            if (sending->group == group) {
-                list_remove(&sending->node);
-                give_back(group->manager, sending);
-            }
-        }
+        forget_in(&peer->waiting_sends, group);
     }
 }
 

@@ -58,6 +58,7 @@ static void init_lists(struct replica_manager *manager)
                             &manager->answers,
                             &manager->decided_barriers,
                             &manager->spare_sends,
+                            &manager->learner_sends,
                             &manager->retiring,
                             &manager->installing,
                             &manager->opens_waiting,
@@ -130,6 +131,11 @@ void replica_manager_disk_failed(struct replica_manager *manager, int result)
     if (manager->options.disk_failed != NULL) {
         manager->options.disk_failed(manager->options.owner, result);
     }
+}
+
+void replica_manager_refuse_data(struct replica_manager *manager, bool refuses)
+{
+    manager->refuses_data = refuses;
 }
 
 /* ---- Groups ---- */

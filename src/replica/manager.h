@@ -70,6 +70,11 @@ struct replica_manager {
     struct replica_frame_reader reader;
     struct list spare_sends; /* struct replica_send */
 
+    /* What goes to learners is spread over time (append_sender.c). */
+    struct list learner_sends; /* struct replica_send that wait for their time */
+    uint64_t learner_due_ns;   /* when the next may go */
+    struct io_timer learner_timer;
+
     /* Life. */
     struct list opens_waiting;      /* struct replica_open */
     struct list closes_waiting;     /* groups */
@@ -87,6 +92,7 @@ struct replica_manager {
     void *stop_context;
 
     struct map given_up; /* ids of groups whose quarantine went wrong */
+    bool refuses_data;   /* see replica_manager_refuse_data() */
     bool has_disk_failed;
     uint64_t next_transfer_id;
 };

@@ -53,7 +53,8 @@ struct replica_manager_options {
     uint32_t broker_id;
     struct uuid cluster_id; /* stamped into every group directory; another one there is refused */
     uint32_t heartbeat_ms;
-    uint32_t election_ms; /* default 500, drawn from [n, 2n) */
+    uint32_t election_ms;              /* default 500, drawn from [n, 2n) */
+    uint64_t learner_bytes_per_second; /* sent to learners of all groups at most; 0: no bound */
     /* A write or sync failed: nothing more can be made durable in this process, which ends.  Once.
      */
     void (*disk_failed)(void *owner, int result);
@@ -96,6 +97,10 @@ void replica_manager_scan(struct replica_manager *manager,
                           void (*visit)(uint64_t group_id, const uint8_t *description,
                                         size_t description_length, void *context),
                           void *context);
+
+/* While set, followers take no data from their leaders, but for group 1: there is hardly any disk
+ * space left.  What consensus itself writes is still taken. */
+void replica_manager_refuse_data(struct replica_manager *manager, bool refuses);
 
 /* ---- Life of a group ---- */
 

@@ -41,7 +41,7 @@ static void tick_due_groups(struct replica_manager *manager)
 
 static void tick_timer_fired(struct io_timer *timer)
 {
-    (void)timer; /* it makes a turn happen; the hook looks at the wheel */
+    (void)timer; /* it makes a turn happen; the hook looks at what is due */
 }
 
 static void arm_tick_timer(struct replica_manager *manager)
@@ -146,6 +146,7 @@ static void collect_group(struct replica_group *group)
     if (effects.write.id != 0 || log_is_dirty(group->log)) {
         add_write(group, &effects.write);
     }
+    replica_group_check_joined(group);
     if (!has_effects) {
         return;
     }
@@ -259,6 +260,7 @@ void replica_turn_begin(struct replica_manager *manager)
 {
     replica_due_init(&manager->due, replica_now_ticks(manager));
     io_timer_init(&manager->tick_timer, tick_timer_fired);
+    io_timer_init(&manager->learner_timer, tick_timer_fired);
     manager->hook.run = run;
     list_node_init(&manager->hook.node);
     manager->hook_ns = io_now_ns(manager->loop);
@@ -269,5 +271,6 @@ void replica_turn_begin(struct replica_manager *manager)
 void replica_turn_end(struct replica_manager *manager)
 {
     io_timer_stop(manager->loop, &manager->tick_timer);
+    io_timer_stop(manager->loop, &manager->learner_timer);
     io_turn_hook_remove(manager->loop, &manager->hook);
 }

@@ -300,6 +300,7 @@ void nodes_start_manager(struct nodes *nodes, uint32_t index)
         .cluster_id = nodes->cluster_id,
         .heartbeat_ms = 50,
         .election_ms = 500, /* a busy machine must not depose leaders */
+        .learner_bytes_per_second = NODES_LEARNER_BYTES_PER_SECOND,
         .disk_failed = disk_failed,
         .owner = node,
     };

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #define NODES_MAX 4
+#define NODES_LEARNER_BYTES_PER_SECOND 100000
 #define NODE_GROUPS_MAX 64
 
 struct nodes;

@@ -5,6 +5,7 @@
 #include "nodes.h"
 
 #include "base/assert.h"
+#include "replica/group.h"
 #include "wire/batch.h"
 
 #include <setjmp.h>
@@ -12,6 +13,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -235,13 +237,34 @@ static bool membership_is_committed(struct nodes *nodes)
     return view.member_count == nodes->wanted && view.commit_index == view.last_index;
 }
 
+static const struct raft_membership *proposed_members;
+
+/* BUSY while the one before, or the proof that a newcomer may vote, is under way. */
+static bool membership_is_taken(struct nodes *nodes)
+{
+    uint32_t leader = nodes_leader(nodes);
+    if (leader == NODES_MAX) {
+        return false;
+    }
+    enum replica_result result =
+        replica_propose_membership(nodes_group(nodes, leader, 1001), proposed_members);
+    assert_true(result == REPLICA_OK || result == REPLICA_BUSY || result == REPLICA_NOT_READY);
+    return result == REPLICA_OK;
+}
+
 static void change_membership(const struct raft_membership *members)
 {
-    nodes_run_until(cluster, nodes_have_leader);
-    struct replica_group *group = nodes_group(cluster, nodes_leader(cluster), 1001);
-    assert_int_equal(replica_propose_membership(group, members), REPLICA_OK);
+    proposed_members = members;
+    nodes_run_until(cluster, membership_is_taken);
     cluster->wanted = members->voter_count + members->learner_count;
     nodes_run_until(cluster, membership_is_committed);
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* Two members; a third joins empty, learns, is promoted, and then its vote is needed. */
@@ -255,12 +278,20 @@ static void joining_replica_becomes_a_voter(void **state)
     nodes_write(cluster, 1001, 50, 1000);
     struct replica_group_spec spec = nodes_spec(cluster, 2, 1001, 0);
     spec.join = true;
+    spec.incarnation = 2;
     assert_int_equal(nodes_start_group(cluster, 2, &spec), REPLICA_OK);
+    nodes_run_until(cluster, nodes_have_leader);
+    replica_group_expect(nodes_group(cluster, nodes_leader(cluster), 1001), 3, 2);
+    uint64_t begin_ms = now_ms();
     change_membership(&(struct raft_membership){
         .voter_count = 2, .learner_count = 1, .voters = {1, 2}, .learners = {3}});
     nodes_write(cluster, 1001, 10, 1000);
     nodes_assert_equal(cluster, 1001);
-    change_membership(&(struct raft_membership){.voter_count = 3, .voters = {1, 2, 3}});
+    nodes_write(cluster, 1001, 1, 1000);
+    nodes_assert_equal(cluster, 1001);
+    /* What went first used up the learners' rate, so the last had to wait. */
+    assert_true(now_ms() - begin_ms >= 250);
+    change_membership(&(struct raft_membership){.voter_count = 3, .voters = {1, 2, 3}, .epoch = 2});
 
     /* Restarted, it still knows that it may vote, and without it there is no majority. */
     nodes_stop_manager(cluster, 2);
@@ -268,15 +299,57 @@ static void joining_replica_becomes_a_voter(void **state)
     spec = nodes_spec(cluster, 2, 1001, 0);
     spec.join = true;
     assert_int_equal(nodes_start_group(cluster, 2, &spec), REPLICA_OK);
+    assert_int_equal(replica_group_incarnation(nodes_group(cluster, 2, 1001)), 2);
     nodes_connect(cluster);
     nodes_run_until(cluster, nodes_have_leader);
     uint32_t leader = nodes_leader(cluster);
     nodes_cut_off(cluster, leader == 2 ? 0 : leader);
     nodes_write(cluster, 1001, 10, 1000);
     nodes_connect(cluster);
-    cluster->wanted = 70;
+    cluster->wanted = 71;
     nodes_run_until(cluster, nodes_have_applied);
     nodes_assert_equal(cluster, 1001);
+}
+
+/* What an earlier life of a replica acknowledged does not count. */
+static void earlier_lives_are_not_listened_to(void **state)
+{
+    (void)state;
+    struct replica_group_spec spec = nodes_spec(cluster, 0, 1001, 1);
+    assert_int_equal(nodes_start_group(cluster, 0, &spec), REPLICA_OK);
+    struct replica_group *group = nodes_group(cluster, 0, 1001);
+    assert_true(replica_group_listens_to(group, 3, 0));
+    replica_group_expect(group, 3, 4);
+    replica_group_expect(group, 3, 2); /* late */
+    assert_false(replica_group_listens_to(group, 3, 3));
+    assert_true(replica_group_listens_to(group, 3, 4));
+    assert_true(replica_group_listens_to(group, 2, 0));
+    for (uint32_t node_id = 10; node_id < 50; node_id++) { /* places of strangers are used again */
+        replica_group_expect(group, node_id, 7);
+        assert_false(replica_group_listens_to(group, node_id, 6));
+    }
+}
+
+/* The same members once more, following a later decision; never an earlier one. */
+static void epochs_of_memberships_never_fall(void **state)
+{
+    (void)state;
+    struct replica_group_spec spec = nodes_spec(cluster, 0, 1001, 1);
+    assert_int_equal(nodes_start_group(cluster, 0, &spec), REPLICA_OK);
+    cluster->group_id = 1001;
+    nodes_run_until(cluster, nodes_have_leader);
+    struct raft_membership members = {.voter_count = 1, .voters = {1}, .epoch = 5};
+    struct replica_group_view view;
+    change_membership(&members);
+    replica_group_view(nodes_group(cluster, 0, 1001), &view);
+    assert_int_equal(view.membership_epoch, 5);
+    struct replica_group *group = nodes_group(cluster, 0, 1001);
+    nodes_write(cluster, 1001, 1, 100); /* behind it, so it is committed */
+    assert_int_equal(replica_propose_membership(group, &members), REPLICA_BAD_REQUEST);
+    members.epoch = 4;
+    members.learner_count = 1;
+    members.learners[0] = 2;
+    assert_int_equal(replica_propose_membership(group, &members), REPLICA_BAD_REQUEST);
 }
 
 int main(void)
@@ -292,6 +365,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(read_barrier_needs_a_majority, begin, finish),
         cmocka_unit_test_setup_teardown(leadership_moves_on_request, begin, finish),
         cmocka_unit_test_setup_teardown(joining_replica_becomes_a_voter, begin, finish),
+        cmocka_unit_test_setup_teardown(earlier_lives_are_not_listened_to, begin, finish),
+        cmocka_unit_test_setup_teardown(epochs_of_memberships_never_fall, begin, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
