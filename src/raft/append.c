@@ -137,6 +137,7 @@ void raft_receive_heartbeat(struct raft *raft, const struct raft_message *messag
 {
     if (has_entry(raft, message->index, message->index_term))
         verify(raft, message->index, message->commit);
+    raft_receive_proof(raft, message);
     if (message->barrier == 0)
         return; /* it only tells the commit */
     raft->heartbeat_barrier = raft_max(raft->heartbeat_barrier, message->barrier);

@@ -52,6 +52,7 @@ static void check_role(const struct raft *raft)
     if (raft->vote_reply_to != 0)
         ensure(raft->vote == raft->vote_reply_to && raft->options.may_vote); /* I3 */
     ensure((raft->role == RAFT_LEADER) == (raft->leader == raft->options.node_id));
+    ensure((raft->mark == 0) == raft->options.may_vote);
 }
 
 static void check_slot(const struct raft *raft, const struct raft_slot *slot)
@@ -64,7 +65,8 @@ static void check_slot(const struct raft *raft, const struct raft_slot *slot)
     ensure(slot->state == RAFT_REPLICATE || slot->inflight_count == 0);
     ensure(slot->state != RAFT_REPLICATE || !slot->is_disconnected);
     ensure(slot->inflight_count <= raft->options.inflight_messages_max);
-    ensure(slot->barrier <= raft->round);
+    ensure(slot->barrier <= raft->round && slot->barrier_counted <= slot->barrier);
+    ensure(slot->match_counted <= raft->last_index);
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < slot->inflight_count; ++i)
         bytes += slot->inflight[(slot->inflight_first + i) % slot->inflight_capacity].bytes;

@@ -49,6 +49,7 @@ static void push_ack(struct raft *raft)
     struct raft_message *reply = raft_push(raft, RAFT_MESSAGE_APPEND_REPLY, raft->leader);
     reply->granted = true;
     reply->index = durable;
+    reply->hint_term = raft->mark;
     raft->acked_index = raft_max(raft->acked_index, durable);
     raft->is_ack_due = !is_complete;
 }
@@ -61,6 +62,7 @@ static void push_heartbeat_reply(struct raft *raft)
     struct raft_message *reply = raft_push(raft, RAFT_MESSAGE_HEARTBEAT_REPLY, raft->leader);
     reply->index = raft_min(raft->verified_index, raft->saved_index);
     reply->hint_index = raft->verified_index;
+    reply->hint_term = raft->mark;
     reply->barrier = raft->heartbeat_barrier;
     raft->is_heartbeat_reply_due = false;
 }

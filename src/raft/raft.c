@@ -130,6 +130,7 @@ struct raft *raft_new(const struct raft_options *options, const struct raft_stat
     raft->options = *options;
     raft->now_ticks = now_ticks;
     prng_init(&raft->prng, options->seed);
+    raft_mark_draw(raft);
     load_state(raft, state);
     raft->role = raft_is_electable(raft) ? RAFT_FOLLOWER : RAFT_LEARNER;
     raft->reported_role = raft->role;
@@ -179,19 +180,6 @@ void raft_restored(struct raft *raft, uint64_t index, uint64_t term, uint64_t le
     raft->verified_index = index;
     if (leader_term == raft->term && leader != 0 && leader != raft->options.node_id)
         raft_follow(raft, leader);
-}
-
-void raft_allow_votes(struct raft *raft)
-{
-    require(!raft->is_collected);
-    if (raft->options.may_vote)
-        return;
-    raft->options.may_vote = true;
-    ensure(raft->role != RAFT_LEADER);
-    if (raft->election_deadline_ticks == RAFT_NEVER)
-        raft_draw_deadline(raft);
-    raft_refresh_role(raft);
-    raft->is_dirty = true;
 }
 
 void raft_prefix_dropped(struct raft *raft, uint64_t first_index)

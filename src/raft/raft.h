@@ -84,7 +84,8 @@ struct raft_options {
     uint64_t inflight_bytes_max;    /* and their bytes */
     uint64_t uncommitted_bytes_max; /* beyond it raft_propose says RAFT_FULL */
     bool may_vote; /* false: this replica cannot prove what it voted before (wiped, damaged): it
-                    * follows and receives, but neither votes nor campaigns */
+                    * follows and receives, but counts for nothing until its leader has proven that
+                    * no forgotten vote matters any more (raft_may_vote); seed: new each time */
 };
 
 /* What the host found on disk, all of it durable.  A new group: term 0, vote 0, the founding
@@ -136,10 +137,12 @@ struct raft_message {
         barrier; /* HEARTBEAT: its round, echoed in the reply; 0: tells commit, wants no reply */
     uint64_t hint_index; /* refused APPEND: where to probe next; HEARTBEAT_REPLY: last index that
                           * was received and matches, durable or not */
-    uint64_t hint_term;
-    uint8_t granted;      /* votes: yes; APPEND_REPLY: matched; SNAPSHOT_REPLY: installed */
-    uint8_t forced;       /* VOTE: sent after TIMEOUT_NOW, so leader stickiness does not apply */
-    uint32_t entry_count; /* APPEND */
+    uint64_t hint_term; /* refused APPEND: the term at hint_index; HEARTBEAT_REPLY, accepted APPEND:
+                         * the mark of a replica that may not vote, else 0; HEARTBEAT: the mark of
+                         * the replica that may vote again when commit has reached hint_index */
+    uint8_t granted;    /* votes: yes; APPEND_REPLY: matched; SNAPSHOT_REPLY: installed */
+    uint8_t forced;     /* VOTE: sent after TIMEOUT_NOW, so leader stickiness does not apply */
+    uint32_t entry_count;             /* APPEND */
     const struct raft_entry *entries; /* APPEND; borrowed for the call */
 };
 
@@ -214,7 +217,8 @@ enum raft_result raft_propose(struct raft *raft, uint64_t span_indexes, uint64_t
                               struct raft_entry *entry);
 
 /* Proposes the membership that differs from the current one by exactly one voter or learner added,
- * removed or promoted, or by a later epoch alone.  On RAFT_OK the host appends *entry at once, as with raft_propose. */
+ * removed or promoted, or by a later epoch alone.  On RAFT_OK the host appends *entry at once, as
+ * with raft_propose. */
 enum raft_result raft_propose_membership(struct raft *raft,
                                          const struct raft_membership *membership,
                                          struct raft_entry *entry);
@@ -240,10 +244,6 @@ void raft_snapshot_sent(struct raft *raft, uint32_t to, uint64_t index, bool suc
 void raft_restored(struct raft *raft, uint64_t index, uint64_t term, uint64_t leader_term,
                    uint32_t leader, const struct raft_membership *membership,
                    uint64_t membership_index, uint64_t now_ticks);
-
-/* Ends may_vote = false: the log has shown that no earlier vote of this replica can matter any
- * more. */
-void raft_allow_votes(struct raft *raft);
 
 /* The log was cut off at its beginning (retention): first_index moved up to at most commit + 1. */
 void raft_prefix_dropped(struct raft *raft, uint64_t first_index);
@@ -275,6 +275,8 @@ enum raft_role raft_role(const struct raft *raft);
 const char *raft_role_name(enum raft_role role);
 uint64_t raft_term(const struct raft *raft);
 uint32_t raft_leader(const struct raft *raft); /* 0: unknown */
+/* Whether this replica may vote; once true it stays so, and the host remembers it. */
+bool raft_may_vote(const struct raft *raft);
 /* Leader, and an entry of its own term has committed: reads and proposals make sense. */
 bool raft_is_ready_leader(const struct raft *raft);
 uint64_t raft_first_index(const struct raft *raft);

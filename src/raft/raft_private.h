@@ -62,6 +62,11 @@ struct raft_slot {
     uint64_t commit_sent; /* the commit it has been told */
     uint64_t contact_ticks; /* when it was last heard */
     uint64_t barrier;       /* latest heartbeat round it answered */
+    /* What counts towards a majority: answers given while it might vote (vote_return.c). */
+    uint64_t match_counted;
+    uint64_t barrier_counted;
+    uint64_t mark;       /* in its latest answer; 0: it may vote */
+    uint64_t mark_round; /* the latest heartbeat when that mark was first heard */
     /* A heartbeat not answered yet, and what had been acknowledged and sent when it left. */
     uint64_t heartbeat_round;
     uint64_t heartbeat_match;
@@ -127,6 +132,8 @@ struct raft {
     bool is_ack_due;
     bool is_heartbeat_reply_due;
     uint64_t heartbeat_barrier;
+    uint64_t mark;        /* of this life, while it may not vote; 0: it may */
+    uint64_t proof_index; /* it may vote when commit is there; 0: not known */
 
     /* Membership. */
     struct raft_membership membership;
@@ -287,6 +294,18 @@ int raft_membership_voter_position(const struct raft_membership *membership, uin
 bool raft_barrier_round_is_due(const struct raft *raft);
 void raft_barriers_confirm(struct raft *raft);
 void raft_barriers_fail(struct raft *raft);
+
+/* ---- vote_return.c ---- */
+void raft_mark_draw(struct raft *raft);
+/* After commit moved. */
+void raft_vote_return_if_proven(struct raft *raft);
+/* A heartbeat may bring the proof. */
+void raft_receive_proof(struct raft *raft, const struct raft_message *message);
+/* An answer came with this mark. */
+void raft_slot_marked(const struct raft *raft, struct raft_slot *slot, uint64_t mark);
+/* Puts the proof into a heartbeat to a member that waits for it. */
+void raft_offer_proof(const struct raft *raft, const struct raft_slot *slot,
+                      struct raft_message *heartbeat);
 
 /* ---- transfer.c ---- */
 /* Whether TIMEOUT_NOW may leave now. */

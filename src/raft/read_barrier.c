@@ -48,7 +48,7 @@ bool raft_barrier_round_is_due(const struct raft *raft)
 
 static uint64_t barrier_of(const struct raft_slot *slot)
 {
-    return slot->barrier;
+    return slot->barrier_counted;
 }
 
 void raft_barriers_confirm(struct raft *raft)

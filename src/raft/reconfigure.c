@@ -87,6 +87,19 @@ static bool is_single_change(const struct raft_membership *from, const struct ra
     return is_step && !is_demotion && to->epoch >= from->epoch;
 }
 
+/* Whether a member becomes a voter that does not have its vote back yet: it would only be missed.
+ */
+static bool promotes_without_vote(const struct raft *raft, const struct raft_membership *to)
+{
+    for (uint32_t i = 0; i < raft->slot_count; ++i) {
+        const struct raft_slot *slot = &raft->slots[i];
+        if (slot->mark != 0 && raft_membership_has_voter(to, slot->node_id) &&
+            !raft_membership_has_voter(&raft->membership, slot->node_id))
+            return true;
+    }
+    return false;
+}
+
 enum raft_result raft_propose_membership(struct raft *raft,
                                          const struct raft_membership *membership,
                                          struct raft_entry *entry)
@@ -99,6 +112,8 @@ enum raft_result raft_propose_membership(struct raft *raft,
         return RAFT_BUSY;
     if (!raft_membership_is_valid(membership) || !is_single_change(&raft->membership, membership))
         return RAFT_BAD_REQUEST;
+    if (promotes_without_vote(raft, membership))
+        return RAFT_BUSY;
     *entry = (struct raft_entry){.first_index = raft->last_index + 1,
                                  .last_index = raft->last_index + 1,
                                  .term = raft->term,

@@ -91,7 +91,7 @@ enum raft_result raft_propose(struct raft *raft, uint64_t span_indexes, uint64_t
 
 static uint64_t match_of(const struct raft_slot *slot)
 {
-    return slot->match;
+    return slot->match_counted;
 }
 
 static uint64_t contact_of(const struct raft_slot *slot)
@@ -127,6 +127,7 @@ void raft_set_commit(struct raft *raft, uint64_t commit_index)
     raft->commit_index = commit_index;
     raft->is_dirty = true;
     raft_refresh_role(raft);
+    raft_vote_return_if_proven(raft);
 }
 
 void raft_advance_commit(struct raft *raft)
@@ -165,6 +166,7 @@ void raft_heartbeat(struct raft *raft)
             slot->heartbeat_match = message->index;
             slot->heartbeat_sent = slot->state == RAFT_REPLICATE ? slot->next - 1 : 0;
         }
+        raft_offer_proof(raft, slot, message);
         slot->commit_sent = raft_max(slot->commit_sent, message->commit);
         slot->is_stalled = false;
         raft_slot_shrink(slot);
@@ -173,22 +175,26 @@ void raft_heartbeat(struct raft *raft)
 
 /* ---- Answers ---- */
 
-static void acked(struct raft *raft, struct raft_slot *slot, uint64_t index)
+/* A majority is made of what voters acknowledged while they might vote. */
+static void count_ack(struct raft *raft, struct raft_slot *slot, uint64_t index)
 {
-    uint64_t match_before = slot->match;
-    raft_slot_acked(raft, slot, index);
-    if (slot->match > match_before)
-        raft_advance_commit(raft);
+    if (slot->mark != 0 || index <= slot->match_counted)
+        return;
+    slot->match_counted = index;
+    raft_advance_commit(raft);
 }
 
 void raft_receive_append_reply(struct raft *raft, const struct raft_message *message)
 {
     struct raft_slot *slot = raft_slot_find(raft, message->from);
     require(slot != NULL);
-    if (!message->granted)
+    if (!message->granted) {
         raft_slot_refused(raft, slot, message);
-    else if (message->index <= raft->last_index)
-        acked(raft, slot, message->index);
+    } else if (message->index <= raft->last_index) {
+        raft_slot_marked(raft, slot, message->hint_term);
+        raft_slot_acked(raft, slot, message->index);
+        count_ack(raft, slot, message->index);
+    }
 }
 
 /* The reply to a heartbeat shows whether what left before it has arrived. */
@@ -197,6 +203,7 @@ static void judge_heartbeat(struct raft_slot *slot, uint64_t durable, uint64_t r
     if (durable < slot->heartbeat_match) {
         /* It lost what it had made durable (a new disk): it is filled again from there. */
         slot->match = durable;
+        slot->match_counted = raft_min(slot->match_counted, durable);
         raft_slot_enter(slot, RAFT_PROBE, durable + 1);
     } else if (slot->state == RAFT_REPLICATE && received < slot->heartbeat_sent) {
         raft_slot_enter(slot, RAFT_PROBE, raft_max(slot->match, received) + 1);
@@ -225,14 +232,18 @@ void raft_receive_heartbeat_reply(struct raft *raft, const struct raft_message *
         message->hint_index > raft->last_index)
         return;
     uint64_t received = raft_max(message->hint_index, message->index);
+    raft_slot_marked(raft, slot, message->hint_term);
     slot->barrier = raft_max(slot->barrier, message->barrier);
+    if (slot->mark == 0)
+        slot->barrier_counted = raft_max(slot->barrier_counted, message->barrier);
     if (message->barrier >= slot->heartbeat_round)
         judge_heartbeat(slot, message->index, received);
     if (slot->state == RAFT_PROBE)
         judge_probe(slot, message->barrier, received);
     raft_barriers_confirm(raft);
     if (message->index > slot->match)
-        acked(raft, slot, message->index);
+        raft_slot_acked(raft, slot, message->index);
+    count_ack(raft, slot, message->index);
 }
 
 void raft_receive_snapshot_reply(struct raft *raft, const struct raft_message *message)
@@ -251,7 +262,6 @@ void raft_snapshot_sent(struct raft *raft, uint32_t to, uint64_t index, bool suc
         slot->match = index;
         raft_slot_enter(slot, RAFT_PROBE, index + 1);
         slot->is_paused = false;
-        raft_advance_commit(raft);
     } else {
         raft_slot_enter(slot, RAFT_PROBE, slot->next);
         slot->is_paused = true; /* until it answers a heartbeat */

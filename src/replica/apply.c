@@ -68,7 +68,6 @@ static void apply_membership(struct replica_group *group, const struct log_entry
     ensure(is_known); /* checked when it was received or proposed */
     group->membership = membership;
     group->membership_index = entry->first_index;
-    replica_group_check_joined(group, &membership);
 }
 
 static void apply_entries(struct replica_group *group, const struct log_entry *entries,

@@ -180,10 +180,8 @@ bool replica_group_listens_to(const struct replica_group *group, uint32_t node_i
 
 /* ---- joined.c ---- */
 
-/* A committed membership of which this replica is no voter proves that any earlier vote of it is of
- * no account: from then on it may vote. */
-void replica_group_check_joined(struct replica_group *group,
-                                const struct raft_membership *membership);
+/* Notes, durably, that this replica may vote again when the core says so. */
+void replica_group_check_joined(struct replica_group *group);
 
 /* ---- apply.c ---- */
 

@@ -222,11 +222,6 @@ static bool make_core(struct replica_open *open)
     if (group->raft == NULL) {
         return false;
     }
-    for (uint32_t i = 0; i < 2; i++) {
-        if (memberships[i].index <= raft_commit_index(group->raft)) {
-            replica_group_check_joined(group, &memberships[i].membership);
-        }
-    }
     uint32_t committed = memberships[0].index <= raft_commit_index(group->raft) ? 0 : 1;
     group->membership = memberships[committed].membership;
     group->membership_index = memberships[committed].index;

@@ -3,10 +3,9 @@
  * joined.c -- a replica that came empty and became a full member.
  *
  * A replica started with join = true may be one whose disk was lost, so it may have voted before
- * and not know it: it neither votes nor campaigns.  A committed membership of which it is no voter
- * ends that.  A candidate that could still count a forgotten vote needs a majority of the
- * membership before; that shares a node with the majority that committed this one, whose log
- * refuses a candidate without it.  A reassignment therefore adds a replica as learner first.
+ * and not know it: it neither votes nor campaigns until the leader of a membership of which it is
+ * no voter has proven that no forgotten vote matters any more (raft/vote_return.c).  A reassignment
+ * therefore adds a replica as learner first.
  *
  * The proof is written into the group's record, as later memberships push it out of the log.  Until
  * that is durable a restart only asks for the proof again; a vote cast meanwhile stands in the
@@ -71,19 +70,15 @@ static void remember(struct replica_group *group, const struct raft_membership *
     io_work_submit(group->manager->loop, &joined->work);
 }
 
-void replica_group_check_joined(struct replica_group *group,
-                                const struct raft_membership *membership)
+void replica_group_check_joined(struct replica_group *group)
 {
-    if (!group->is_joining || replica_membership_is_empty(membership) ||
-        raft_membership_has_voter(membership, group->manager->options.broker_id)) {
+    if (!group->is_joining || !raft_may_vote(group->raft) ||
+        replica_membership_is_empty(&group->membership)) {
         return;
     }
     group->is_joining = false;
     counter_add(&group->manager->stats.replicas_rejoined, 1);
-    if (group->raft != NULL) {
-        raft_allow_votes(group->raft);
-    }
-    remember(group, membership);
+    remember(group, &group->membership);
 }
 
 bool replica_group_is_joining(const struct replica_group *group)

@@ -264,7 +264,6 @@ static void tell_core(struct replica_install *install)
     log_set_snapshot(group->log, place->index);
     raft_restored(group->raft, place->log_index, place->log_term, install->term, install->from,
                   &place->membership, place->membership_index, replica_now_ticks(group->manager));
-    replica_group_check_joined(group, &place->membership);
     log_set_commit(group->log, raft_commit_index(group->raft));
     trace_info("group %llu: snapshot of broker %u installed, log from index %llu",
                (unsigned long long)group->id, install->from,

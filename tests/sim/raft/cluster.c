@@ -442,13 +442,6 @@ static void submit_write(struct cluster *cluster, struct cluster_node *node,
     trace(cluster, "\n");
 }
 
-/* The rule of replica/joined.c. */
-static void give_vote_back(struct cluster_node *node, const struct raft_membership *committed)
-{
-    if (!raft_membership_has_voter(committed, node->id))
-        node->may_vote = true; /* the end of the turn tells the core */
-}
-
 static void apply_committed(struct cluster *cluster, struct cluster_node *node)
 {
     uint64_t commit = raft_commit_index(node->raft);
@@ -456,8 +449,6 @@ static void apply_committed(struct cluster *cluster, struct cluster_node *node)
          i < node->log.count && node->log.records[i].entry.last_index <= commit; ++i) {
         if (oracle_saw_commit(cluster->oracle, &node->log.records[i]))
             promise_check_commit(cluster, node, &node->log.records[i]);
-        if (node->log.records[i].entry.kind == RAFT_ENTRY_MEMBERSHIP)
-            give_vote_back(node, &node->log.records[i].entry.membership);
         node->applied = node->log.records[i].entry.last_index;
     }
     ensure(node->applied == commit); /* a commit always ends an entry */
@@ -561,8 +552,7 @@ static void turn(struct cluster *cluster, struct cluster_node *node)
             apply_committed(cluster, node);
         settle_barriers(cluster, node, &effects);
         raft_release(node->raft, &effects);
-        if (node->may_vote)
-            raft_allow_votes(node->raft);
+        node->may_vote = raft_may_vote(node->raft);
         raft_check(node->raft);
     }
     promise_check_node(node);
@@ -893,7 +883,6 @@ static void receive_snapshot(struct cluster *cluster, struct cluster_node *node,
         node->submitted_to = message->index;
         node->applied = message->index;
         node->is_membership_doubtful = true;
-        give_vote_back(node, &flight->membership);
         raft_restored(node->raft, message->index, message->index_term, message->term, message->from,
                       &flight->membership, flight->membership_index, cluster->now_ticks);
         trace(cluster, "%u restored %" PRIu64 "/%" PRIu64 "\n", (unsigned)node->id, message->index,

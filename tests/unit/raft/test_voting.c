@@ -78,6 +78,65 @@ static void a_lost_leader_gets_no_answer(void **state)
     raft_free(raft);
 }
 
+/* Answers of a replica without a vote carry its mark; a leader's proof names it. */
+static uint64_t mark_of(struct raft *raft)
+{
+    struct raft_message messages[8];
+    fixture_receive(raft, heartbeat(1), 1);
+    assert_int_equal(take_messages(raft, messages), 1);
+    assert_int_equal(messages[0].kind, RAFT_MESSAGE_HEARTBEAT_REPLY);
+    return messages[0].hint_term;
+}
+
+static void prove(struct raft *raft, uint64_t mark, uint64_t index)
+{
+    struct raft_message proof = heartbeat(2);
+    proof.hint_index = index;
+    proof.hint_term = mark;
+    fixture_receive(raft, proof, 2);
+    fixture_drain(raft);
+}
+
+/* The no-op of term 1, committed or not. */
+static void append_noop(struct raft *raft, uint64_t commit)
+{
+    const struct raft_entry entry = {
+        .first_index = 1, .last_index = 1, .term = 1, .kind = RAFT_ENTRY_NOOP};
+    fixture_receive(raft,
+                    (struct raft_message){.kind = RAFT_MESSAGE_APPEND,
+                                          .from = 1,
+                                          .to = 2,
+                                          .term = 1,
+                                          .commit = commit,
+                                          .entries = &entry,
+                                          .entry_count = 1},
+                    1);
+    fixture_drain(raft);
+}
+
+static void a_vote_comes_back_by_proof_alone(void **state)
+{
+    (void)state;
+    struct raft *raft = new_voter(false);
+    uint64_t mark = mark_of(raft);
+    assert_int_not_equal(mark, 0);
+    prove(raft, mark + 1, 1); /* for an earlier life */
+    append_noop(raft, 1);
+    assert_false(raft_may_vote(raft));
+    prove(raft, mark, 1);
+    assert_true(raft_may_vote(raft));
+    assert_int_equal(mark_of(raft), 0);
+    raft_free(raft);
+
+    raft = new_voter(false);
+    prove(raft, mark_of(raft), 1);
+    append_noop(raft, 0);
+    assert_false(raft_may_vote(raft)); /* known, and not committed here yet */
+    append_noop(raft, 1);
+    assert_true(raft_may_vote(raft));
+    raft_free(raft);
+}
+
 /* A replica that cannot tell what it voted before must not take the lead when it is offered. */
 static void without_a_vote_the_lead_is_not_taken(void **state)
 {
@@ -91,26 +150,27 @@ static void without_a_vote_the_lead_is_not_taken(void **state)
     assert_int_equal(raft_role(raft), RAFT_FOLLOWER);
     assert_int_equal(raft_term(raft), 1);
 
-    raft_allow_votes(raft);
+    append_noop(raft, 1);
+    prove(raft, mark_of(raft), 1);
     fixture_receive(raft, offer, 3);
     assert_int_equal(raft_role(raft), RAFT_CANDIDATE);
     assert_int_equal(raft_term(raft), 2);
     raft_free(raft);
 }
 
-/* Its timeout had passed without effect; from now on one counts. */
-static void allowed_to_vote_it_waits_for_a_leader_again(void **state)
+/* Its timeout has passed without effect; with its vote it counts again. */
+static void with_its_vote_it_waits_for_a_leader_again(void **state)
 {
     (void)state;
     struct raft *raft = new_voter(false);
+    append_noop(raft, 1);
+    uint64_t mark = mark_of(raft);
     raft_tick(raft, raft_due_ticks(raft));
     fixture_drain(raft);
     assert_int_equal(raft_due_ticks(raft), UINT64_MAX);
-    raft_allow_votes(raft);
+    prove(raft, mark, 1);
     uint64_t due_ticks = raft_due_ticks(raft);
     assert_in_range(due_ticks, ELECTION_TICKS, 4 * ELECTION_TICKS);
-    raft_allow_votes(raft);
-    assert_int_equal(raft_due_ticks(raft), due_ticks);
     raft_tick(raft, due_ticks - 1);
     assert_int_equal(raft_role(raft), RAFT_FOLLOWER);
     raft_tick(raft, due_ticks);
@@ -124,7 +184,8 @@ int main(void)
         cmocka_unit_test(a_vote_asked_for_twice_is_told_twice),
         cmocka_unit_test(a_lost_leader_gets_no_answer),
         cmocka_unit_test(without_a_vote_the_lead_is_not_taken),
-        cmocka_unit_test(allowed_to_vote_it_waits_for_a_leader_again),
+        cmocka_unit_test(with_its_vote_it_waits_for_a_leader_again),
+        cmocka_unit_test(a_vote_comes_back_by_proof_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
