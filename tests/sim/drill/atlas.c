@@ -241,10 +241,11 @@ static void fault_disk_error(struct atlas *atlas)
 
 static void fault_wipe(struct atlas *atlas)
 {
-    uint32_t host = draw_host(atlas);
-    if (atlas->injured != 0) {
+    uint32_t voters = atlas->drill->swarm.controllers;
+    if (atlas->injured != 0 || voters == atlas->drill->swarm.brokers) {
         return;
     }
+    uint32_t host = voters + 1 + draw(atlas, atlas->drill->swarm.brokers - voters);
     sim_host_kill(host_at(atlas, host));
     sim_host_wipe(host_at(atlas, host));
     atlas->injured = host;
@@ -315,7 +316,7 @@ static void strike(void *context)
     if (chosen != SWARM_FAULT_KINDS) {
         sim_world_trace(atlas->drill->world, "fault %s", swarm_fault_name(chosen));
         atlas->faults++;
-        fault_acts[chosen](atlas);
+        check_raft_fault(atlas->drill->raft, fault_acts[chosen], atlas);
     }
     strike_later(atlas);
 }

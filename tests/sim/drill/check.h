@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct atlas;
 struct drill;
 struct history;
 struct history_value;
@@ -55,6 +56,9 @@ struct check_raft;
 struct check_raft *check_raft_new(struct drill *drill);
 void check_raft_free(struct check_raft *check);
 void check_raft_run(struct check_raft *check);
+/* Carries out a fault, and looks right before and behind it: what a dying broker held is known. */
+void check_raft_fault(struct check_raft *check, void (*act)(struct atlas *atlas),
+                      struct atlas *atlas);
 /* The host's disk lost something on purpose: what was durable there counts no more. */
 void check_raft_injured(struct check_raft *check, uint32_t host);
 uint64_t check_raft_commits(const struct check_raft *check);

@@ -61,6 +61,9 @@ struct check_raft {
     struct drill *drill;
     struct map truths;
     struct map seen[SWARM_BROKERS_MAX + 1]; /* by group */
+    bool was_alive[SWARM_BROKERS_MAX + 1];
+    bool died_unseen[SWARM_BROKERS_MAX + 1]; /* it may have saved more than was seen */
+    bool is_looking_on; /* nothing happened since the last look but a fault of the atlas */
     uint64_t commits;
 };
 
@@ -172,7 +175,7 @@ static const struct raft *running_raft(struct check_raft *check, uint32_t host, 
         return NULL;
     }
     const struct replica_group *group = rest_find_group(broker, group_id);
-    return group == NULL || group->state != GROUP_RUNNING ? NULL : group->raft;
+    return group == NULL ? NULL : group->raft;
 }
 
 static void check_majority(struct check_raft *check, const struct truth *truth, uint32_t host,
@@ -191,7 +194,8 @@ static void check_majority(struct check_raft *check, const struct truth *truth, 
             durable += raft_saved_index(other) >= index &&
                        (!raft_term_at(other, index, &there) || there == term);
         } else {
-            durable += seen_of(check, voter, truth->id)->saved >= index;
+            durable +=
+                check->died_unseen[voter] || seen_of(check, voter, truth->id)->saved >= index;
         }
     }
     if (durable < members->voter_count / 2 + 1) {
@@ -314,6 +318,10 @@ void check_raft_run(struct check_raft *check)
     for (uint32_t host = 1; host <= drill->swarm.brokers; host++) {
         struct broker *broker = sim_host_broker(drill->hosts[host]);
         uint32_t start = sim_host_starts(drill->hosts[host]);
+        if (check->was_alive[host] != (broker != NULL)) {
+            check->was_alive[host] = broker != NULL;
+            check->died_unseen[host] = broker == NULL && !check->is_looking_on;
+        }
         for (uint32_t i = 0; broker != NULL && i < broker_shard_count(broker); i++) {
             struct replica_manager *replicas = broker_shard_at(broker, i)->replicas;
             const struct replica_group *group;
@@ -323,6 +331,16 @@ void check_raft_run(struct check_raft *check)
             }
         }
     }
+}
+
+void check_raft_fault(struct check_raft *check, void (*act)(struct atlas *atlas),
+                      struct atlas *atlas)
+{
+    check_raft_run(check);
+    act(atlas);
+    check->is_looking_on = true;
+    check_raft_run(check);
+    check->is_looking_on = false;
 }
 
 /* ---- The checker ---- */

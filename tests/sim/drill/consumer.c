@@ -116,7 +116,7 @@ static void take_offset(const struct question *question, int64_t offset)
     }
     check_start(history, question->topic, question->partition, offset);
     track->position = offset;
-    if (history->is_at_end) {
+    if (question->consumer->options.is_last) {
         history_partition(history, question->topic, question->partition)->start = offset;
     }
 }
@@ -530,13 +530,4 @@ int64_t drill_consumer_position(const struct drill_consumer *consumer, uint32_t 
 {
     require(topic < HISTORY_TOPICS_MAX && partition < HISTORY_PARTITIONS_MAX);
     return consumer->tracks[topic][partition].position;
-}
-
-void drill_consumer_restart(struct drill_consumer *consumer)
-{
-    for (uint32_t i = 0; i < HISTORY_TOPICS_MAX; i++) {
-        for (uint32_t j = 0; j < HISTORY_PARTITIONS_MAX; j++) {
-            begin_anew(&consumer->tracks[i][j]);
-        }
-    }
 }

@@ -12,6 +12,7 @@ struct consumer_options {
     uint32_t
         restart_mean_ms;  /* now and then a partition is read again from its beginning; 0: never */
     uint32_t ask_mean_ms; /* between questions for a partition's end; 0: none */
+    bool is_last;         /* the history is told where its readings begin */
 };
 
 struct drill_consumer;
@@ -23,7 +24,5 @@ void drill_consumer_free(struct drill_consumer *consumer);
 /* The offset up to which a partition was read since the last beginning; -1: not begun. */
 int64_t drill_consumer_position(const struct drill_consumer *consumer, uint32_t topic,
                                 uint32_t partition);
-/* Reads every partition from its beginning, and notes in the history where that was. */
-void drill_consumer_restart(struct drill_consumer *consumer);
 
 #endif

@@ -64,6 +64,7 @@ struct drill {
     struct drill_consumer *consumers[DRILL_CLIENTS_MAX];
     uint32_t consumer_count;
     struct drill_producer *prober; /* the writer of the last phase */
+    struct drill_consumer *reader; /* and its reader */
 };
 
 struct drill_totals {

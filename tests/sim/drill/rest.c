@@ -31,7 +31,9 @@ static bool no(char *why, size_t why_size, const char *format, ...)
 struct replica_group *rest_find_group(struct broker *broker, uint64_t group_id)
 {
     uint32_t shard = replica_shard_of_group(group_id, broker_shard_count(broker));
-    return replica_group_find(broker_shard_at(broker, shard)->replicas, group_id);
+    struct replica_manager *replicas = broker_shard_at(broker, shard)->replicas;
+    bool runs = replicas != NULL && replica_group_is_running(replicas, group_id);
+    return runs ? replica_group_find(replicas, group_id) : NULL;
 }
 
 /* The host that leads a group in the newest term, or 0; its view. */

@@ -16,7 +16,7 @@ struct broker;
 struct drill;
 struct replica_group;
 
-/* The group on a running broker, or NULL. */
+/* The group, if it runs on the broker, or NULL. */
 struct replica_group *rest_find_group(struct broker *broker, uint64_t group_id);
 
 /* Every group that the metadata assigns to the host runs there, votes and has what its leader has
