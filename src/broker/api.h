@@ -25,8 +25,20 @@ void api_alter_partition_reassignments(struct request *request);
 void api_list_partition_reassignments(struct request *request);
 void api_describe_configs(struct request *request);
 void api_describe_cluster(struct request *request);
+void api_unregister_broker(struct request *request);
+void api_recommission_broker(struct request *request); /* ours, but sent by operators */
 void api_describe_topic_partitions(struct request *request);
 void api_find_coordinator(struct request *request);
+void api_join_group(struct request *request);
+void api_sync_group(struct request *request);
+void api_heartbeat(struct request *request);
+void api_leave_group(struct request *request);
+void api_offset_commit(struct request *request);
+void api_offset_fetch(struct request *request);
+void api_offset_delete(struct request *request);
+void api_describe_groups(struct request *request);
+void api_list_groups(struct request *request);
+void api_delete_groups(struct request *request);
 void api_init_producer_id(struct request *request);
 
 /* Between brokers, always on shard 0. */

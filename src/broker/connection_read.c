@@ -31,7 +31,10 @@
 static const char *guard_objection(const struct connection *connection, int16_t type)
 {
     if (!connection->is_peer) {
-        return type >= REQUEST_FIRST_PEER_TYPE ? "client listener" : NULL;
+        const struct request_configuration *configuration = request_configuration_find(type);
+        bool is_for_operators =
+            configuration != NULL && configuration->class == REQUEST_METADATA_WRITE;
+        return type >= REQUEST_FIRST_PEER_TYPE && !is_for_operators ? "client listener" : NULL;
     }
     if (type < REQUEST_FIRST_PEER_TYPE) {
         return "not a request between brokers";
@@ -119,6 +122,7 @@ static void take_frame(struct connection *connection, struct buf *buf, const uin
     struct exchange *exchange = exchange_begin(connection, configuration, buf, length);
     struct request *request = &exchange->request;
     request->correlation_id = correlation_id;
+    request->client_address = io_stream_peer_address(connection->stream);
     request->version = is_served ? version : -1;
     const char *error = NULL;
     if (is_served && !read_head(request, &cursor, version, &error)) {

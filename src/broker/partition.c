@@ -2,8 +2,8 @@
  *
  * partition.c -- the life of a partition, and the applier by which its Raft group feeds it.
  *
- * The state that is applied is the table of idempotent producers alone: the records themselves
- * stand in the group's log, which is the Kafka log.
+ * The state that is applied is the table of idempotent producers, and for __consumer_offsets that
+ * of its consumer groups: the records themselves stand in the group's log, which is the Kafka log.
  *
  * Locality: the shard of the group.
  */
@@ -12,7 +12,9 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "broker/broker.h"
+#include "broker/coordinator.h"
 #include "broker/leader_table.h"
+#include "broker/offsets_topic.h"
 #include "broker/partition_state.h"
 #include "wire/batch.h"
 
@@ -35,7 +37,11 @@ static void partition_apply(struct applier *applier, const struct log_entry *ent
     struct wire_batch batch;
     bool is_batch = wire_batch_read(&batch, entry->payload.data, entry->payload.length_bytes);
     ensure(is_batch);
-    producer_committed(of(applier)->producers, &batch, (int64_t)base_offset);
+    struct partition *partition = of(applier);
+    producer_committed(partition->producers, &batch, (int64_t)base_offset);
+    if (partition->coordinator != NULL) {
+        coordinator_apply(partition->coordinator, entry->payload.data, entry->payload.length_bytes);
+    }
 }
 
 static void partition_committed(struct applier *applier, uint64_t high_watermark)
@@ -43,6 +49,9 @@ static void partition_committed(struct applier *applier, uint64_t high_watermark
     struct partition *partition = of(applier);
     partition_answer_committed(partition, high_watermark);
     partition_wake_fetches(partition);
+    if (partition->coordinator != NULL) {
+        coordinator_committed(partition->coordinator, high_watermark);
+    }
 }
 
 static void partition_saved(struct applier *applier, uint64_t saved_offset)
@@ -63,9 +72,13 @@ static void partition_standing_changed(struct applier *applier,
     }
     /* A leader that lost one term and won a later one within a turn has lost what it had appended,
      * too. */
-    if (before.is_leader && (!standing->is_leader || standing->term != before.term)) {
+    bool has_lost = before.is_leader && (!standing->is_leader || standing->term != before.term);
+    if (has_lost) {
         producer_drop_pending(partition->producers);
         partition_fail_produces(partition);
+    }
+    if (partition->coordinator != NULL) {
+        coordinator_standing_changed(partition->coordinator, has_lost, standing->is_leader);
     }
     /* A replica that stopped or failed knows of no leader, which says nothing about the others:
      * what they announced stands. */
@@ -78,20 +91,56 @@ static void partition_standing_changed(struct applier *applier,
     partition_wake_fetches(partition);
 }
 
+/* The producers; where groups are coordinated their length (4) and they, then the groups. */
 static void partition_snapshot_write(struct applier *applier, struct buf **content)
 {
-    producer_snapshot_write(of(applier)->producers, content);
+    struct partition *partition = of(applier);
+    producer_snapshot_write(partition->producers, content);
+    if (partition->coordinator == NULL) {
+        return;
+    }
+    struct buf *groups = NULL;
+    struct wire_writer writer;
+    group_table_snapshot_write(coordinator_table(partition->coordinator), &groups);
+    wire_writer_init(&writer, 4 + (*content)->length_bytes + groups->length_bytes);
+    wire_write_int32(&writer, (int32_t)(*content)->length_bytes);
+    wire_write_raw(&writer, (*content)->data, (*content)->length_bytes);
+    wire_write_raw(&writer, groups->data, groups->length_bytes);
+    buf_release(*content);
+    buf_release(groups);
+    *content = wire_writer_take(&writer);
+}
+
+static void partition_reset(struct applier *applier)
+{
+    struct partition *partition = of(applier);
+    producer_table_reset(partition->producers);
+    if (partition->coordinator != NULL) {
+        group_table_reset(coordinator_table(partition->coordinator));
+    }
 }
 
 static bool partition_snapshot_restore(struct applier *applier, const uint8_t *content,
                                        size_t length)
 {
-    return producer_snapshot_restore(of(applier)->producers, content, length);
-}
-
-static void partition_reset(struct applier *applier)
-{
-    producer_table_reset(of(applier)->producers);
+    struct partition *partition = of(applier);
+    if (partition->coordinator == NULL) {
+        return producer_snapshot_restore(partition->producers, content, length);
+    }
+    struct wire_cursor cursor;
+    wire_cursor_init(&cursor, content, length, NULL);
+    int32_t producers_length = wire_read_int32(&cursor);
+    const uint8_t *producers =
+        producers_length >= 0 ? wire_read_raw(&cursor, (size_t)producers_length) : NULL;
+    bool is_good =
+        producers != NULL &&
+        producer_snapshot_restore(partition->producers, producers, (size_t)producers_length) &&
+        group_table_snapshot_restore(coordinator_table(partition->coordinator), cursor.position,
+                                     wire_remaining(&cursor));
+    if (!is_good) {
+        partition_reset(applier);
+    }
+    return is_good;
 }
 
 static const struct applier_type partition_applier = {
@@ -190,6 +239,9 @@ static struct partition *partition_new(struct broker_shard *shard,
     partition->spec = *spec;
     partition->life = PARTITION_STARTING;
     partition->producers = producer_table_new();
+    if (offsets_topic_is(spec->topic, strlen(spec->topic))) {
+        partition->coordinator = coordinator_new(shard);
+    }
     partition->snapshot_asked_ms = io_wall_ms(shard->loop);
     list_init(&partition->commits);
     list_init(&partition->saves);
@@ -206,6 +258,9 @@ static void partition_free(struct partition *partition)
     ensure(list_is_empty(&partition->commits) && list_is_empty(&partition->saves));
     ensure(list_is_empty(&partition->room) && list_is_empty(&partition->fetches));
     producer_table_free(partition->producers);
+    if (partition->coordinator != NULL) {
+        coordinator_free(partition->coordinator);
+    }
     memory_free(partition);
 }
 
@@ -221,6 +276,9 @@ static void started(void *context, enum replica_result result, struct replica_gr
     if (result == REPLICA_OK) {
         partition->group = group;
         partition->life = PARTITION_RUNNING;
+        if (partition->coordinator != NULL) {
+            coordinator_attach(partition->coordinator, group);
+        }
         log_set_options(replica_group_log(group), &partition->rules.log);
     } else {
         map_take(&partition->shard->partitions, partition->spec.group_id);

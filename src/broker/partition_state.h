@@ -32,6 +32,7 @@ struct partition_rules {
     struct log_options log;
 };
 
+struct coordinator;
 struct partition_stopping;
 
 struct partition {
@@ -45,6 +46,7 @@ struct partition {
     struct applier_standing standing;
     uint64_t leads_since_ns; /* of the newest leadership of this broker */
     struct producer_table *producers;
+    struct coordinator *coordinator; /* of __consumer_offsets only, else NULL */
     int64_t snapshot_asked_ms; /* when retention last asked for a snapshot */
     uint64_t saved_offset;     /* flushed here below it */
     struct list commits;       /* produce items that wait for the majority (acks=-1) */

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 struct broker_shard; /* broker/broker.h */
+struct io_address;   /* io/stream.h */
 struct request;
 
 /* Kafka's types in the table, and from 1000 upward ours. */
@@ -32,16 +33,27 @@ enum request_type {
     REQUEST_FETCH = 1,
     REQUEST_LIST_OFFSETS = 2,
     REQUEST_METADATA = 3,
+    REQUEST_OFFSET_COMMIT = 8,
+    REQUEST_OFFSET_FETCH = 9,
     REQUEST_FIND_COORDINATOR = 10,
+    REQUEST_JOIN_GROUP = 11,
+    REQUEST_HEARTBEAT = 12,
+    REQUEST_LEAVE_GROUP = 13,
+    REQUEST_SYNC_GROUP = 14,
+    REQUEST_DESCRIBE_GROUPS = 15,
+    REQUEST_LIST_GROUPS = 16,
     REQUEST_API_VERSIONS = 18,
     REQUEST_CREATE_TOPICS = 19,
     REQUEST_DELETE_TOPICS = 20,
     REQUEST_INIT_PRODUCER_ID = 22,
     REQUEST_DESCRIBE_CONFIGS = 32,
     REQUEST_CREATE_PARTITIONS = 37,
+    REQUEST_DELETE_GROUPS = 42,
     REQUEST_ALTER_PARTITION_REASSIGNMENTS = 45,
     REQUEST_LIST_PARTITION_REASSIGNMENTS = 46,
+    REQUEST_OFFSET_DELETE = 47,
     REQUEST_DESCRIBE_CLUSTER = 60,
+    REQUEST_UNREGISTER_BROKER = 64,
     REQUEST_DESCRIBE_TOPIC_PARTITIONS = 75,
     REQUEST_PEER_HELLO = 1000,
     REQUEST_RAFT_FRAME = 1001,
@@ -53,6 +65,7 @@ enum request_type {
     REQUEST_ALLOCATE_PRODUCER_IDS = 1007,
     REQUEST_READMIT_REPLICA = 1008,
     REQUEST_FIND_FOUNDERS = 1009,
+    REQUEST_RECOMMISSION_BROKER = 1011,
     REQUEST_WITHDRAW_REPLICA = 1012,
     REQUEST_COMPLETE_REASSIGNMENT = 1013,
 };
@@ -92,9 +105,10 @@ struct request {
     const struct request_configuration *configuration;
     int16_t version;
     int32_t correlation_id;
-    struct wire_string client_id; /* bytes as sent; points into frame */
-    struct buf *frame;            /* holds the body; a reference */
-    uint8_t *body;                /* writable: produced batches are stamped in place */
+    struct wire_string client_id;            /* bytes as sent; points into frame */
+    const struct io_address *client_address; /* its connection's; NULL: it came by none */
+    struct buf *frame;                       /* holds the body; a reference */
+    uint8_t *body;                           /* writable: produced batches are stamped in place */
     size_t body_length;
     struct arena arena;      /* for decoding and whatever lives as long as the request */
     uint32_t peer_broker_id; /* the authenticated broker it came from; 0: a client */

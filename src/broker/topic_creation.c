@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "broker/broker.h"
 #include "broker/forward.h"
+#include "broker/offsets_topic.h"
 #include "broker/request.h"
 #include "broker/topic_place.h"
 #include "wire/create_topics.h"
@@ -93,6 +94,26 @@ static void answered(void *context, enum wire_error error, struct buf *buf, cons
     upkeep_wait(creation->shard->upkeep, &creation->condition, creation->deadline_ns);
 }
 
+/* By default as the controller's broker is configured. */
+static void shape(const struct topic_creation *creation, struct wire_string name,
+                  struct create_topics_request_creatable_topic *topic)
+{
+    static struct create_topics_request_creatable_topic_config offsets_configs[] = {
+        {.name = {"cleanup.policy", 14}, .value = {"compact", 7}},
+        {.name = {"segment.bytes", 13}, .value = {"104857600", 9}},
+    };
+    create_topics_request_creatable_topic_init(topic);
+    topic->name = name;
+    topic->num_partitions = -1;
+    topic->replication_factor = -1;
+    if (offsets_topic_is(name.data, (size_t)name.length)) {
+        topic->num_partitions = offsets_topic_partition_count(creation->shard);
+        topic->replication_factor = offsets_topic_replication_factor(creation->shard);
+        topic->configs = offsets_configs;
+        topic->configs_count = sizeof offsets_configs / sizeof offsets_configs[0];
+    }
+}
+
 void topic_creation_start(struct topic_creation *creation)
 {
     require(creation->count > 0);
@@ -113,10 +134,7 @@ void topic_creation_start(struct topic_creation *creation)
     request.topics_count = creation->count;
     for (int32_t i = 0; i < creation->count; i++) {
         struct create_topics_request_creatable_topic *topic = &request.topics[i];
-        create_topics_request_creatable_topic_init(topic);
-        topic->name = creation->names[i];
-        topic->num_partitions = -1;
-        topic->replication_factor = -1;
+        shape(creation, creation->names[i], topic);
     }
     struct wire_writer body;
     wire_writer_init(&body, 256);

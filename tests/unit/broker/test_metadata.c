@@ -410,32 +410,71 @@ static void configs_say_where_they_come_from(void **state)
     fixture_close(&fixture);
 }
 
-static void there_is_no_coordinator(void **state)
+/* ---- FindCoordinator ---- */
+
+static void find_coordinator(struct exchange *exchange, struct fixture *fixture, int16_t version,
+                             int8_t key_type)
+{
+    struct wire_writer writer;
+    struct find_coordinator_request body;
+    struct wire_string keys[] = {{"g", 1}, {"h", 1}};
+    find_coordinator_request_init(&body);
+    body.key = keys[0];
+    body.key_type = key_type;
+    body.coordinator_keys = keys;
+    body.coordinator_keys_count = 2;
+    wire_writer_init(&writer, 64);
+    find_coordinator_request_encode(&body, version, &writer);
+    exchange_run(exchange, &fixture->shard, api_find_coordinator, version, &writer);
+}
+
+static void assert_coordinator(struct exchange *exchange, int16_t version, enum wire_error error,
+                               int32_t node_id)
+{
+    struct find_coordinator_response response;
+    struct wire_cursor cursor = exchange_answer(exchange);
+    assert_true(find_coordinator_response_decode(&response, version, &cursor));
+    assert_int_equal(response.coordinators_count, version >= 4 ? 2 : 0);
+    assert_int_equal(version >= 4 ? response.coordinators[1].error_code : response.error_code,
+                     error);
+    assert_int_equal(version >= 4 ? response.coordinators[1].node_id : response.node_id, node_id);
+    exchange_free(exchange);
+}
+
+static void the_coordinator_is_the_leader_of_the_groups_partition(void **state)
 {
     (void)state;
     struct fixture fixture;
+    struct exchange exchange;
     fixture_open(&fixture);
+    fixture.config.offsets_topic_partitions = 1;
+    fixture.config.offsets_topic_replication_factor = 1;
+    fixture.config.group_max_size = 10;
+    fake_controller_forwarded();
+    find_coordinator(&exchange, &fixture, 0, 0); /* the first makes the topic */
+    assert_int_equal(fake_controller_forwarded(), 1);
+    shard_turn_until_answered(&fixture.shard, &exchange); /* which gets no leader in time */
+    assert_coordinator(&exchange, 0, WIRE_ERROR_COORDINATOR_NOT_AVAILABLE, -1);
+
+    const struct cluster_topic *topic =
+        cluster_topic_find(fixture.shard.metadata, "__consumer_offsets", 18);
+    assert_int_equal(topic->partition_count, 1);
+    assert_int_equal(topic->partitions[0].replica_count, 1);
+    assert_true(topic->is_internal);
+    assert_string_equal(topic_config_text(&topic->config, "cleanup.policy"), "compact");
+    struct partition_spec spec = {.group_id = topic->partitions[0].group_id,
+                                  .topic = "__consumer_offsets",
+                                  .topic_id = topic->id};
+    fixture_host(&fixture, &spec);
     for (int16_t version = 0; version <= 5; version++) {
-        struct exchange exchange;
-        struct wire_writer writer;
-        struct find_coordinator_request body;
-        struct find_coordinator_response response;
-        struct wire_string keys[] = {{"g", 1}, {"h", 1}};
-        find_coordinator_request_init(&body);
-        body.key = keys[0];
-        body.coordinator_keys = keys;
-        body.coordinator_keys_count = 2;
-        wire_writer_init(&writer, 64);
-        find_coordinator_request_encode(&body, version, &writer);
-        exchange_run(&exchange, &fixture.shard, api_find_coordinator, version, &writer);
-        struct wire_cursor cursor = exchange_answer(&exchange);
-        assert_true(find_coordinator_response_decode(&response, version, &cursor));
-        assert_int_equal(response.coordinators_count, version >= 4 ? 2 : 0);
-        assert_int_equal(version >= 4 ? response.coordinators[1].error_code : response.error_code,
-                         WIRE_ERROR_COORDINATOR_NOT_AVAILABLE);
-        assert_int_equal(version >= 4 ? response.coordinators[1].node_id : response.node_id, -1);
-        exchange_free(&exchange);
+        find_coordinator(&exchange, &fixture, version, 0);
+        assert_coordinator(&exchange, version, WIRE_ERROR_NONE, 1);
+        if (version >= 1) { /* nobody coordinates transactions */
+            find_coordinator(&exchange, &fixture, version, 1);
+            assert_coordinator(&exchange, version, WIRE_ERROR_COORDINATOR_NOT_AVAILABLE, -1);
+        }
     }
+    assert_int_equal(fake_controller_forwarded(), 0);
     fixture_close(&fixture);
 }
 
@@ -453,7 +492,7 @@ int main(void)
         cmocka_unit_test(producer_ids_are_never_given_twice),
         cmocka_unit_test(topics_are_described_page_by_page),
         cmocka_unit_test(configs_say_where_they_come_from),
-        cmocka_unit_test(there_is_no_coordinator),
+        cmocka_unit_test(the_coordinator_is_the_leader_of_the_groups_partition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
