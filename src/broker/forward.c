@@ -165,6 +165,9 @@ static void client_closed(void *context)
     forwarder->client = NULL;
     forwarder->hint = 0;
     if (forwarder->is_stopping) {
+        /* What came back unsent from the closing connection waits again: answer it, too. */
+        io_timer_stop(forwarder->shard->loop, &forwarder->retry);
+        try_waiting(forwarder);
         forwarder->shard->forwarder = NULL;
         memory_free(forwarder);
     }
