@@ -75,6 +75,23 @@ static void copy_groups(struct broker_shard *shard, struct shard_report *report)
     }
 }
 
+static bool votes_for_controllers(struct broker_shard *shard, uint32_t broker_id)
+{
+    struct replica_group_view view;
+    const struct replica_group *group =
+        replica_group_find(shard->replicas, CLUSTER_CONTROLLER_GROUP_ID);
+    if (group == NULL) {
+        return false;
+    }
+    replica_group_view(group, &view);
+    for (uint32_t i = 0; i < view.member_count; i++) {
+        if (view.members[i].node_id == broker_id) {
+            return view.members[i].is_voter;
+        }
+    }
+    return false;
+}
+
 static void copy_brokers(struct broker_shard *shard, struct shard_report *report)
 {
     size_t count = cluster_broker_count(shard->metadata);
@@ -86,6 +103,15 @@ static void copy_brokers(struct broker_shard *shard, struct shard_report *report
         struct broker_report *entry = &report->brokers[report->broker_count++];
         entry->broker = *broker;
         entry->is_live = broker_is_live(shard, broker->id);
+        entry->replica_count = cluster_broker_replica_count(shard->metadata, broker->id);
+        entry->is_voter = votes_for_controllers(shard, broker->id);
+    }
+}
+
+static void count_leader(struct shard_report *report, uint32_t leader)
+{
+    for (size_t i = 0; i < report->broker_count; i++) {
+        report->brokers[i].leader_count += report->brokers[i].broker.id == leader ? 1 : 0;
     }
 }
 
@@ -102,6 +128,7 @@ static void count_partitions(struct broker_shard *shard, struct shard_report *re
             bool known =
                 leader_table_get(shard->leaders, topic->partitions[i].group_id, &leader, &term);
             report->leaderless_partition_count += !known || leader == 0;
+            count_leader(report, leader);
         }
     }
 }

@@ -25,6 +25,9 @@ struct group_report {
 struct broker_report {
     struct cluster_broker broker;
     bool is_live;
+    uint64_t replica_count; /* those that come and go included */
+    uint64_t leader_count;
+    bool is_voter; /* of the controller group, as this broker knows it */
 };
 
 struct shard_report {

@@ -19,8 +19,11 @@ static json_t *format_broker(const struct broker_report *report)
     char peer[CLUSTER_HOST_BYTES_MAX + 16];
     snprintf(kafka, sizeof kafka, "%s:%u", report->broker.kafka_host, report->broker.kafka_port);
     snprintf(peer, sizeof peer, "%s:%u", report->broker.peer_host, report->broker.peer_port);
-    return json_pack("{sI ss ss ss sb}", "id", (json_int_t)report->broker.id, "kafka", kafka,
-                     "peer", peer, "rack", report->broker.rack, "live", report->is_live);
+    return json_pack("{sI ss ss ss sb sb sb sI sI}", "id", (json_int_t)report->broker.id, "kafka",
+                     kafka, "peer", peer, "rack", report->broker.rack, "live", report->is_live,
+                     "leaving", report->broker.is_leaving, "controller_voter", report->is_voter,
+                     "replicas", (json_int_t)report->replica_count, "leaders",
+                     (json_int_t)report->leader_count);
 }
 
 char *status_cluster(struct broker *broker)

@@ -20,6 +20,9 @@
 
 static bool is_for_clients(const struct request_configuration *configuration)
 {
+    if (configuration->type >= REQUEST_FIRST_PEER_TYPE) {
+        return false; /* what operators may send is no part of Kafka's protocol */
+    }
     switch (configuration->class) {
     case REQUEST_METADATA_READ:
     case REQUEST_METADATA_WRITE:

@@ -10,21 +10,27 @@
 #include "broker/broker_process.h"
 #include "broker/controller.h"
 #include "broker/nested_request.h"
+#include "broker/peer_dial.h"
 #include "wire/error.h"
 #include "wire/forward.h"
+
+#include <string.h>
 
 static void answer(struct request *request, enum wire_error error, const struct wire_writer *inner)
 {
     struct forward_response response;
     forward_response_init(&response);
     response.error_code = (int16_t)error;
+    char host[CLUSTER_HOST_BYTES_MAX + 1] = "";
     response.leader_id = controller_leader(request->shard);
+    (void)peer_address_find(request->shard, response.leader_id, host, &response.leader_port);
+    response.leader_host = wire_string_from(host);
     if (inner != NULL) {
         response.body.data = inner->buf->data;
         response.body.length = (int32_t)wire_writer_length(inner);
     }
     struct wire_writer body;
-    wire_writer_init(&body, (size_t)response.body.length + 16);
+    wire_writer_init(&body, (size_t)response.body.length + 32 + strlen(host));
     forward_response_encode(&response, request->version, &body);
     request_respond(request, &body);
 }

@@ -76,6 +76,7 @@ void api_peer_hello(struct request *request)
         .shard_count = hello.shard_count,
     };
     connection_set_peer(connection, &peer);
+    peer_links_introduce(request->shard->links, peer.broker_id, hello.peer_host, hello.peer_port);
     peer_links_redial(request->shard, peer.broker_id);
     answer(request);
 }

@@ -15,6 +15,7 @@
 #include "base/trace.h"
 #include "broker/api.h"
 #include "broker/broker_process.h"
+#include "broker/controller_upkeep.h"
 #include "broker/membership_step.h"
 #include "wire/readmit_replica.h"
 
@@ -108,7 +109,9 @@ void api_readmit_replica(struct request *request)
         request_malformed(request, &cursor);
         return;
     }
-    if (message.group_id >= CLUSTER_FIRST_PARTITION_GROUP_ID) {
+    if (message.group_id == CLUSTER_CONTROLLER_GROUP_ID) {
+        controller_upkeep_note_lost(request->shard->controller_upkeep, request->peer_broker_id);
+    } else if (message.group_id >= CLUSTER_FIRST_PARTITION_GROUP_ID) {
         struct readmission *wish = memory_allocate_zeroed(sizeof *wish);
         list_node_init(&wish->message.node);
         wish->message.deliver = deliver_readmission;

@@ -3,15 +3,17 @@
  * api_register_broker.c -- RegisterBroker (1006), on the controller leader: a broker has started
  * and says where it can be reached.
  *
- * A broker asks again until it sees itself in the metadata.  One that is registered already is only
- * made sure of being a member of the controller group, without which it would never see anything.
+ * A broker asks again until it sees itself in the metadata, as a member of the controller group
+ * that its registration makes it (controller_upkeep.h).
+ *
+ * One that was unregistered does not come back by being left running or started again: what stands
+ * in its data directory is no part of the cluster any more.
  *
  * Locality: shard 0.
  */
 #include "broker/api.h"
 #include "broker/broker_process.h"
 #include "broker/controller.h"
-#include "broker/controller_applier.h"
 #include "wire/register_broker.h"
 
 #include <string.h>
@@ -84,8 +86,13 @@ void api_register_broker(struct request *request)
         return;
     }
     if (is_registered(request->shard, &broker)) {
-        controller_add_learner(request->shard, broker.id);
         answer(request, WIRE_ERROR_NONE, "");
+        return;
+    }
+    if (message.is_returning && cluster_broker_find(request->shard->metadata, broker.id) == NULL) {
+        answer(request, WIRE_ERROR_BROKER_ID_NOT_REGISTERED,
+               "this broker was removed from the cluster; to add it again, start it with an empty "
+               "data directory");
         return;
     }
     struct wire_writer record;

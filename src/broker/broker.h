@@ -27,6 +27,7 @@
 struct broker;
 struct connection_table;
 struct controller;
+struct controller_upkeep;
 struct forwarder;
 struct founding;
 struct leader_feed;
@@ -87,8 +88,9 @@ struct broker_shard {
     struct peer_links *links;          /* to the other brokers */
     struct reconciler *reconciler;
     struct repairs *repairs;
-    struct forwarder *forwarder;    /* shard 0 only, as are the next four */
+    struct forwarder *forwarder;    /* shard 0 only, as are the next five */
     struct founding *founding;
+    struct controller_upkeep *controller_upkeep;
     struct peer_presence *presence; /* brokers connected to us */
     struct raft_group_flows *flows;
     struct registration *registration;

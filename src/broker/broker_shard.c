@@ -13,6 +13,7 @@
 #include "broker/broker_process.h"
 #include "broker/connection.h"
 #include "broker/controller_applier.h"
+#include "broker/controller_upkeep.h"
 #include "broker/forward.h"
 #include "broker/founding.h"
 #include "broker/leader_feed.h"
@@ -79,6 +80,7 @@ bool broker_shard_prepare(struct broker_shard *state, char *error, size_t error_
         state->controller = controller_new(state);
         state->presence = peer_presence_new();
         state->founding = founding_new(state);
+        state->controller_upkeep = controller_upkeep_new(state);
         state->forwarder = forwarder_new(state);
         state->flows = raft_group_flows_new(state);
         state->registration = registration_new(state);
@@ -144,6 +146,7 @@ void broker_shard_run(struct shard *shard)
     reconciler_wake(state->reconciler);
     if (state->controller != NULL) {
         controller_start(state);
+        controller_upkeep_start(state->controller_upkeep);
         registration_wake(state->registration);
     }
 }
@@ -174,6 +177,7 @@ static void free_members(struct broker_shard *state)
         registration_free(state->registration);
         raft_group_flows_free(state->flows);
         peer_presence_free(state->presence);
+        controller_upkeep_free(state->controller_upkeep);
         founding_free(state->founding);
         controller_free(state->controller);
     }

@@ -17,6 +17,7 @@
 #include "base/memory.h"
 #include "broker/broker_process.h"
 #include "broker/connection.h"
+#include "broker/controller_upkeep.h"
 #include "broker/forward.h"
 #include "broker/founding.h"
 #include "broker/partition.h"
@@ -128,7 +129,8 @@ static bool everything_is_gone(const struct broker_shard *state)
         return is_gone;
     }
     return is_gone && state->forwarder == NULL && raft_group_flows_are_done(state->flows) &&
-           registration_is_idle(state->registration) && founding_is_idle(state->founding);
+           registration_is_idle(state->registration) && founding_is_idle(state->founding) &&
+           controller_upkeep_is_idle(state->controller_upkeep);
 }
 
 static void look_whether_closed(struct io_timer *timer)
@@ -200,6 +202,7 @@ static void stop_groups(struct shard *shard, struct shard_message *message)
     reconciler_stop(state->reconciler);
     if (state->controller != NULL) {
         founding_stop(state->founding);
+        controller_upkeep_stop(state->controller_upkeep);
         registration_stop(state->registration);
         raft_group_flows_stop(state->flows);
     }

@@ -71,12 +71,25 @@ static void forget_leaders(struct broker_shard *state, const struct cluster_topi
     }
 }
 
+/* Not while older records are applied: a broker of the same id may have left before. */
+static void leave(struct broker_shard *state)
+{
+    if (broker_shard_id(state) == 0 && state->metadata_is_loaded) {
+        trace_info("This broker has left the cluster and ends; its data directory may be deleted");
+        broker_request_stop(state->broker);
+    }
+}
+
 static void follow_change(struct broker_shard *state, const struct cluster_change *change)
 {
     switch (change->kind) {
     case CLUSTER_CHANGE_BROKER:
-    case CLUSTER_CHANGE_BROKER_REMOVED:
         peer_links_update(state->links);
+        break;
+    case CLUSTER_CHANGE_BROKER_REMOVED:
+        if (change->broker_id == state->broker_id) {
+            leave(state);
+        }
         break;
     case CLUSTER_CHANGE_TOPIC_CREATED:
     case CLUSTER_CHANGE_PARTITIONS_ADDED:

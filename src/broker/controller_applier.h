@@ -46,7 +46,4 @@ struct controller *controller_new(struct broker_shard *shard);
 void controller_start(struct broker_shard *shard);
 void controller_free(struct controller *controller);
 
-/* The leader adds a broker to the controller group as a learner, unless it belongs to it. */
-void controller_add_learner(struct broker_shard *shard, uint32_t broker_id);
-
 #endif

@@ -19,6 +19,7 @@
 #include "broker/controller.h"
 #include "broker/nested_request.h"
 #include "broker/peer_dial.h"
+#include "broker/peer_link.h"
 #include "broker/peer_request.h"
 #include "wire/forward.h"
 
@@ -163,11 +164,10 @@ static void client_closed(void *context)
 {
     struct forwarder *forwarder = context;
     forwarder->client = NULL;
-    forwarder->hint = 0;
+    if (forwarder->hint == forwarder->client_broker_id) {
+        forwarder->hint = 0; /* it was tried */
+    }
     if (forwarder->is_stopping) {
-        /* What came back unsent from the closing connection waits again: answer it, too. */
-        io_timer_stop(forwarder->shard->loop, &forwarder->retry);
-        try_waiting(forwarder);
         forwarder->shard->forwarder = NULL;
         memory_free(forwarder);
     }
@@ -192,6 +192,10 @@ static void leader_answered(void *context, struct wire_cursor *cursor, bool was_
     if (response.error_code == WIRE_ERROR_NOT_CONTROLLER) {
         /* Nothing was done: it may be asked again elsewhere. */
         forwarder->hint = response.leader_id != forward->asked_broker_id ? response.leader_id : 0;
+        if (forwarder->hint != 0) {
+            peer_links_introduce(forwarder->shard->links, forwarder->hint, response.leader_host,
+                                 response.leader_port);
+        }
         wait_for_leader(forwarder, forward);
         return;
     }

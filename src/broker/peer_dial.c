@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/trace.h"
 #include "broker/broker_process.h"
+#include "broker/peer_link.h"
 #include "broker/peer_request_frame.h"
 #include "wire/peer_hello.h"
 
@@ -39,6 +40,8 @@ static void say_hello(struct peer_dial *dial)
     hello.incarnation = shard->broker->incarnation;
     hello.shard_count = shard->broker->shard_count;
     hello.shard_id = broker_shard_id(shard);
+    hello.peer_host = wire_string_from(shard->config->peer_advertised_host);
+    hello.peer_port = shard->broker->peer_port;
 
     struct wire_writer writer;
     peer_request_frame_begin(&writer, PEER_HELLO_TYPE, HELLO_CORRELATION_ID);
@@ -216,7 +219,7 @@ bool peer_address_find(const struct broker_shard *shard, uint32_t broker_id,
     }
     const struct cluster_broker *broker = cluster_broker_find(shard->metadata, broker_id);
     if (broker == NULL) {
-        return false;
+        return peer_links_find_introduced(shard->links, broker_id, host, port);
     }
     snprintf(host, CLUSTER_HOST_BYTES_MAX + 1, "%s", broker->peer_host);
     *port = broker->peer_port;

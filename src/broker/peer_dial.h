@@ -63,8 +63,8 @@ void peer_dial_open(struct peer_dial *dial, uint32_t broker_id, const char *host
 /* on_close follows, unless it is CLOSED. */
 void peer_dial_close(struct peer_dial *dial);
 
-/* Where a broker's inter-broker listener is: from the controllers list, or else as it registered.
- * False: unknown. */
+/* Where a broker's inter-broker listener is: from the controllers list, or else as it registered,
+ * or else as it said when it called.  False: unknown. */
 bool peer_address_find(const struct broker_shard *shard, uint32_t broker_id,
                        char host[CLUSTER_HOST_BYTES_MAX + 1], uint16_t *port);
 

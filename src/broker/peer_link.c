@@ -13,6 +13,7 @@
 #include "broker/peer_dial.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define CONNECT_MS 3000
 #define BACKOFF_LEAST_MS 50
@@ -36,6 +37,8 @@ struct peer_link {
     uint32_t backoff_ms;
     uint64_t attached_ns;
     bool is_attached;
+    char introduced_host[CLUSTER_HOST_BYTES_MAX + 1]; /* "": nobody said */
+    uint16_t introduced_port;
 };
 
 static struct peer_link *link_of(struct peer_dial *dial)
@@ -106,11 +109,8 @@ struct peer_links *peer_links_new(struct broker_shard *shard)
     return links;
 }
 
-static void ensure_link(struct peer_links *links, uint32_t broker_id)
+static struct peer_link *link_add(struct peer_links *links, uint32_t broker_id)
 {
-    if (broker_id == links->shard->broker_id || map_get(&links->links, broker_id) != NULL) {
-        return;
-    }
     struct peer_link *link = memory_allocate_zeroed(sizeof *link);
     link->links = links;
     link->broker_id = broker_id;
@@ -118,7 +118,52 @@ static void ensure_link(struct peer_links *links, uint32_t broker_id)
     io_timer_init(&link->retry, retry_due);
     peer_dial_init(&link->dial, links->shard, &link_handler);
     map_put(&links->links, broker_id, link);
-    link_dial(link);
+    return link;
+}
+
+static void ensure_link(struct peer_links *links, uint32_t broker_id)
+{
+    if (broker_id == links->shard->broker_id) {
+        return;
+    }
+    struct peer_link *link = map_get(&links->links, broker_id);
+    if (link == NULL) {
+        link = link_add(links, broker_id);
+    }
+    /* One whose address was not known any more rests. */
+    if (link->dial.state == PEER_DIAL_CLOSED && !io_timer_is_running(&link->retry)) {
+        link_dial(link);
+    }
+}
+
+void peer_links_introduce(struct peer_links *links, uint32_t broker_id, struct wire_string host,
+                          uint16_t port)
+{
+    if (links->is_stopping || links->shard->metadata_is_loaded || port == 0 || broker_id == 0 ||
+        broker_id == links->shard->broker_id || host.length < 1 ||
+        host.length > CLUSTER_HOST_BYTES_MAX) {
+        return;
+    }
+    struct peer_link *link = map_get(&links->links, broker_id);
+    if (link == NULL) {
+        link = link_add(links, broker_id);
+    }
+    memcpy(link->introduced_host, host.data, (size_t)host.length);
+    link->introduced_host[host.length] = '\0';
+    link->introduced_port = port;
+    ensure_link(links, broker_id);
+}
+
+bool peer_links_find_introduced(const struct peer_links *links, uint32_t broker_id,
+                                char host[CLUSTER_HOST_BYTES_MAX + 1], uint16_t *port)
+{
+    const struct peer_link *link = map_get(&links->links, broker_id);
+    if (link == NULL || link->introduced_port == 0 || links->shard->metadata_is_loaded) {
+        return false;
+    }
+    memcpy(host, link->introduced_host, sizeof link->introduced_host);
+    *port = link->introduced_port;
+    return true;
 }
 
 void peer_links_update(struct peer_links *links)

@@ -3,7 +3,9 @@
  * peer_link.h -- this shard's standing connections to the other brokers, one each, over which its
  * replica manager sends its frames and its leaders are announced.
  *
- * Who is dialled: the controllers of the config and every registered broker.  A link that breaks is
+ * Who is dialled: the controllers of the config and every registered broker; until the metadata is
+ * known also who called, or was named as the controller leader, since a new broker knows few others
+ * and has to answer those that bring it the metadata.  A link that breaks is
  * dialled again after 50 ms, then twice as long each time, up to a second.
  *
  * Locality: one set a shard.
@@ -12,6 +14,8 @@
 #define BROKER_PEER_LINK_H
 
 #include "base/buf.h"
+#include "cluster/cluster.h"
+#include "wire/cursor.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,6 +26,12 @@ struct peer_links;
 struct peer_links *peer_links_new(struct broker_shard *shard);
 /* Dials whoever is not dialled yet: at start, and when a broker has registered. */
 void peer_links_update(struct peer_links *links);
+/* Shard 0: somebody says where a broker can be called.  Ignored once the metadata is known. */
+void peer_links_introduce(struct peer_links *links, uint32_t broker_id, struct wire_string host,
+                          uint16_t port);
+/* False when nobody said. */
+bool peer_links_find_introduced(const struct peer_links *links, uint32_t broker_id,
+                                char host[CLUSTER_HOST_BYTES_MAX + 1], uint16_t *port);
 /* The broker has just connected to this one: links to it of all shards that wait to try again do so
  * now.  On any shard. */
 void peer_links_redial(struct broker_shard *shard, uint32_t broker_id);

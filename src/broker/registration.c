@@ -44,6 +44,9 @@ static void answered(void *context, enum wire_error error, struct buf *response,
         if (is_answer && answer.error_code != WIRE_ERROR_NONE) {
             trace_warn("registration was refused: %.*s", (int)answer.message.length,
                        answer.message.data);
+            if (answer.error_code == WIRE_ERROR_BROKER_ID_NOT_REGISTERED) {
+                broker_abandon("this broker is no longer part of the cluster");
+            }
         }
     }
     if (!registration->is_stopping) {
@@ -65,6 +68,8 @@ static void ask(struct registration *registration)
         config->advertised_port != 0 ? config->advertised_port : shard->broker->kafka_port;
     request.peer_host = wire_string_from(config->peer_advertised_host);
     request.peer_port = shard->broker->peer_port;
+    request.is_returning =
+        atomic_load(&shard->broker->first_founded_group_id) != DATA_DIRECTORY_NO_LIMIT;
     request.rack = wire_string_from(config->rack != NULL ? config->rack : "");
 
     struct wire_writer body;

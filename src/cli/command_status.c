@@ -89,9 +89,13 @@ static void print_cluster(const json_t *cluster)
     json_t *broker;
     json_array_foreach(json_object_get(cluster, "brokers"), position, broker)
     {
-        printf("  broker %lld  kafka %s  peers %s  %s\n", number(broker, "id"),
-               text(broker, "kafka"), text(broker, "peer"),
-               json_is_true(json_object_get(broker, "live")) ? "live" : "DOWN");
+        printf("  broker %lld  kafka %s  peers %s  %s%s  %s  replicas %lld  leaders %lld\n",
+               number(broker, "id"), text(broker, "kafka"), text(broker, "peer"),
+               json_is_true(json_object_get(broker, "live")) ? "live" : "DOWN",
+               json_is_true(json_object_get(broker, "leaving")) ? " LEAVING" : "",
+               json_is_true(json_object_get(broker, "controller_voter")) ? "controller"
+                                                                         : "observer",
+               number(broker, "replicas"), number(broker, "leaders"));
     }
 }
 

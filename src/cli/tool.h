@@ -55,6 +55,7 @@ int command_topic_delete(const struct tool_options *options);
 int command_topic_reassign(const struct tool_options *options);
 int command_produce(const struct tool_options *options);
 int command_consume(const struct tool_options *options);
+int command_cluster_decommission(const struct tool_options *options);
 int command_cluster_status(const struct tool_options *options);
 int command_raft_status(const struct tool_options *options);
 int command_cert(const struct tool_options *options);

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * command_cluster.c -- flotilla cluster decommission: takes a broker out of the cluster and shows
+ * how it gets on, or lets it stay after all.
+ */
+#include "cli/kafka_request.h"
+#include "wire/error.h"
+#include "wire/recommission_broker.h"
+#include "wire/unregister_broker.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define LOOK_NS 500000000L
+#define LOOK_TIMEOUT_MS 5000
+#define VERSION 0
+
+static int judge(long long broker_id, int16_t error, struct wire_string message)
+{
+    if (error == WIRE_ERROR_NONE) {
+        return TOOL_DONE;
+    }
+    if (message.length > 0) {
+        return tool_fail("broker %lld: %.*s", broker_id, (int)message.length, message.data);
+    }
+    return tool_fail("broker %lld: %s", broker_id, wire_error_text((enum wire_error)error));
+}
+
+static int ask_to_leave(const struct tool_options *options, long long broker_id)
+{
+    struct unregister_broker_request request;
+    struct unregister_broker_response response;
+    struct kafka_answer answer;
+    struct wire_writer body;
+    char error[512];
+    unregister_broker_request_init(&request);
+    request.broker_id = (int32_t)broker_id;
+    wire_writer_init(&body, 64);
+    unregister_broker_request_encode(&request, VERSION, &body);
+    if (!kafka_request_ask(options, UNREGISTER_BROKER_TYPE, VERSION, &body, &answer, error,
+                           sizeof error)) {
+        return tool_fail("%s", error);
+    }
+    int status = unregister_broker_response_decode(&response, VERSION, &answer.cursor)
+                     ? judge(broker_id, response.error_code, response.error_message)
+                     : tool_fail("an answer that makes no sense");
+    kafka_answer_free(&answer);
+    return status;
+}
+
+static int ask_to_stay(const struct tool_options *options, long long broker_id)
+{
+    struct recommission_broker_request request;
+    struct recommission_broker_response response;
+    struct kafka_answer answer;
+    struct wire_writer body;
+    char error[512];
+    recommission_broker_request_init(&request);
+    request.broker_id = (int32_t)broker_id;
+    wire_writer_init(&body, 64);
+    recommission_broker_request_encode(&request, VERSION, &body);
+    if (!kafka_request_ask(options, RECOMMISSION_BROKER_TYPE, VERSION, &body, &answer, error,
+                           sizeof error)) {
+        return tool_fail("%s", error);
+    }
+    int status = recommission_broker_response_decode(&response, VERSION, &answer.cursor)
+                     ? judge(broker_id, response.error_code, response.error_message)
+                     : tool_fail("an answer that makes no sense");
+    kafka_answer_free(&answer);
+    return status;
+}
+
+/* ---- Progress ---- */
+
+struct look {
+    struct tool_options options;
+    long long broker_id;
+    bool is_answered; /* by the controller leader */
+    bool is_there;
+    bool is_leaving;
+    long long replicas;
+};
+
+/* Only the controller leader's word counts: others may be behind. */
+static void look_at(const char *address, void *context)
+{
+    struct look *look = context;
+    char error[256];
+    json_t *status = tool_admin_get(&look->options, address, "/v1/cluster", error, sizeof error);
+    json_t *controller = json_object_get(status, "controller");
+    json_t *self = json_object_get(status, "broker");
+    if (json_integer_value(controller) == 0 ||
+        json_integer_value(controller) != json_integer_value(self)) {
+        json_decref(status);
+        return;
+    }
+    look->is_answered = true;
+    look->is_there = false;
+    size_t position;
+    json_t *broker;
+    json_array_foreach(json_object_get(status, "brokers"), position, broker)
+    {
+        if (json_integer_value(json_object_get(broker, "id")) == look->broker_id) {
+            look->is_there = true;
+            look->is_leaving = json_is_true(json_object_get(broker, "leaving"));
+            look->replicas = (long long)json_integer_value(json_object_get(broker, "replicas"));
+        }
+    }
+    json_decref(status);
+}
+
+static int follow(const struct tool_options *options, long long broker_id)
+{
+    struct look look = {.options = *options, .broker_id = broker_id};
+    const struct timespec pause = {.tv_nsec = LOOK_NS};
+    long long shown = -1;
+    look.options.timeout_ms =
+        options->timeout_ms < LOOK_TIMEOUT_MS ? options->timeout_ms : LOOK_TIMEOUT_MS;
+    for (;;) {
+        look.is_answered = false;
+        tool_admin_each(options, look_at, &look);
+        if (look.is_answered && !look.is_there) {
+            return TOOL_DONE;
+        }
+        if (look.is_answered && !look.is_leaving) {
+            return tool_fail("broker %lld is to stay: its leaving was cancelled", broker_id);
+        }
+        if (look.is_answered && look.replicas != shown && tool_shows_progress(options)) {
+            fprintf(stderr, "broker %lld: %lld replicas to move\n", broker_id, look.replicas);
+            shown = look.replicas;
+        }
+        nanosleep(&pause, NULL);
+    }
+}
+
+int command_cluster_decommission(const struct tool_options *options)
+{
+    static const char flags[] = "--cancel --no-wait";
+    int64_t broker_id;
+    if (!tool_check_options(options, "", flags, 1)) {
+        return TOOL_USAGE;
+    }
+    const char *text = tool_positional(options, 0, flags);
+    if (text == NULL) {
+        return tool_usage("cluster decommission needs a broker's id");
+    }
+    if (!tool_parse_number("the broker's id", text, 1, INT32_MAX, &broker_id)) {
+        return TOOL_USAGE;
+    }
+    bool is_cancel = tool_has_flag(options, "--cancel");
+    int status = is_cancel ? ask_to_stay(options, broker_id) : ask_to_leave(options, broker_id);
+    bool waits = !is_cancel && !tool_has_flag(options, "--no-wait");
+    if (status == TOOL_DONE && waits) {
+        status = follow(options, broker_id);
+    }
+    if (status != TOOL_DONE) {
+        return status;
+    }
+    const char *outcome = is_cancel ? "staying" : waits ? "left" : "leaving";
+    if (options->json) {
+        tool_print_json(json_pack("{sI ss}", "broker", (json_int_t)broker_id, "outcome", outcome));
+    } else {
+        printf("broker %lld: %s\n", (long long)broker_id, outcome);
+    }
+    return TOOL_DONE;
+}

@@ -1,0 +1,182 @@
+"""Brokers come and go: a cluster grows and shrinks under acknowledged load while brokers are killed, the
+controller group's voters follow, and a broker whose disk was lost is filled again without losing a promise."""
+import shutil
+
+import pytest
+
+from cluster import Broker, wait_for
+from load import Load, check
+
+TOPIC = "kept"
+
+
+def add_broker(cluster, number):
+    """A new broker that knows one broker of the cluster, and nothing else."""
+    known = min(n for n, broker in cluster.brokers.items() if broker.is_running())
+    broker = Broker(cluster, number)
+    broker.extra["controllers"] = f"[{known}@127.0.0.1:{cluster.brokers[known].peer_port}]"
+    cluster.brokers[number] = broker
+    broker.start()
+    return broker
+
+
+def standing(cluster):
+    """The controller group as its leader sees it: {broker: votes}; None while there is no leader."""
+    for broker in cluster.brokers.values():
+        if not broker.is_running():
+            continue
+        for group in broker.status()["groups"]:
+            if group["group"] == 1 and group["role"] == "leader":
+                return {member["broker"]: member["voter"] for member in group["members"]}
+    return None
+
+
+def wait_for_voters(cluster, voters, members):
+    wait_for(lambda: standing(cluster) == {number: number in voters for number in members},
+             f"voters {voters} of {members}")
+
+
+def rows(cluster):
+    return {row["id"]: row for row in cluster.controller().status("/v1/cluster")["brokers"]}
+
+
+def decommission(cluster, number):
+    """Waits until the broker has left and ended by itself."""
+    broker = cluster.brokers[number]
+    broker.is_wanted = False
+    cluster.tool("cluster", "decommission", number)
+    assert broker.ended() == 0
+    assert "has left the cluster" in broker.log()
+    del cluster.brokers[number]
+
+
+def wipe(broker):
+    broker.kill()
+    shutil.rmtree(broker.directory)
+    broker.start()
+
+
+def holders(cluster, topic=TOPIC):
+    return {partition: set(reports) for partition, reports in cluster.groups(topic).items()}
+
+
+def prove(cluster, load):
+    load.wait_for_progress()
+    load.stop()
+    check(cluster, load)
+    wait_for(lambda: cluster.replicas_agree(TOPIC), "replicas agree")
+
+
+@pytest.fixture
+def three(make_cluster):
+    return make_cluster(size=3, tls=False).start()
+
+
+def test_three_to_five_to_three_under_load(three):
+    three.create_topic(TOPIC, 6, 3)
+    load = Load(three, TOPIC)
+    load.wait_for_progress()
+    add_broker(three, 4)
+    wait_for_voters(three, {1, 2, 3}, {1, 2, 3, 4})
+    three.brokers[4].kill()
+    three.brokers[4].start()
+    add_broker(three, 5)
+    wait_for_voters(three, {1, 2, 3, 4, 5}, {1, 2, 3, 4, 5})
+    three.wait_until_ready()
+
+    leaver = three.controller().number  # it hands the controllers over first
+    survivor = next(number for number in three.brokers if number != leaver)
+    three.tool("cluster", "decommission", leaver, "--no-wait")
+    three.brokers[survivor].kill()
+    load.wait_for_progress(20)
+    three.brokers[survivor].start()
+    decommission(three, leaver)
+    others = set(three.brokers)
+    wait_for(lambda: sum((standing(three) or {}).values()) == 3, "three voters of four")
+    second = next(number for number in others if number not in (4, 5))
+    decommission(three, second)
+    rest = set(three.brokers)
+    wait_for_voters(three, rest, rest)
+    assert set(rows(three)) == rest
+    wait_for(lambda: all(on == rest for on in holders(three).values()), "replicas on those that stay")
+    prove(three, load)
+
+
+def test_refused_when_too_few_would_remain(three):
+    three.create_topic(TOPIC, 1, 3)
+    result = three.tool("cluster", "decommission", 2, check=False)
+    assert result.returncode == 1
+    assert f"topic {TOPIC} has 3 replicas" in result.stderr
+    assert "broker 9 is not part of the cluster" in three.tool("cluster", "decommission", 9,
+                                                               check=False).stderr
+    assert not rows(three)[2]["leaving"]
+
+
+def test_leaving_is_cancelled(three):
+    add_broker(three, 4)
+    three.wait_until_ready()
+    three.create_topic(TOPIC, 4, 3)
+    three.brokers[3].kill()  # so that replicas of three partitions find no room, and leaving waits
+    three.tool("cluster", "decommission", 4, "--no-wait")
+    wait_for(lambda: rows(three)[4]["leaving"], "broker 4 leaves")
+    three.tool("cluster", "decommission", 4, "--cancel")
+    wait_for(lambda: not rows(three)[4]["leaving"], "broker 4 stays")
+    three.brokers[3].start()
+    three.wait_until_ready()
+    load = Load(three, TOPIC)
+    prove(three, load)
+    assert set(rows(three)) == {1, 2, 3, 4}
+
+
+def test_a_broker_that_left_does_not_come_back_by_itself(three):
+    broker = add_broker(three, 4)
+    three.wait_until_ready()
+    decommission(three, 4)
+    broker.start()
+    assert broker.ended() == 1
+    assert "no longer part of the cluster" in broker.log()
+    shutil.rmtree(broker.directory)  # as a new one it may
+    three.brokers[4] = broker
+    broker.start()
+    wait_for_voters(three, {1, 2, 3}, {1, 2, 3, 4})
+    three.wait_until_ready()
+
+
+def test_wiped_controllers_come_back_one_after_the_other(three):
+    """Each is a voter of the controller group and a replica of every partition; the leader is among them."""
+    three.create_topic(TOPIC, 3, 3)
+    load = Load(three, TOPIC)
+    for number in (three.controller().number, 1, 2, 3):
+        load.wait_for_progress()
+        wipe(three.brokers[number])
+        three.wait_until_ready()
+        wait_for_voters(three, {1, 2, 3}, {1, 2, 3})
+        wait_for(lambda: all(
+            member["voter"] and member["active"]
+            for reports in three.groups(TOPIC).values() for report in reports.values()
+            if report["role"] == "leader" for member in report["members"]), "votes are back")
+        wait_for(lambda: all(on == {1, 2, 3} for on in holders(three).values()), "replicas are back")
+    prove(three, load)
+
+
+def test_a_wiped_controller_alone_does_not_found_a_second_cluster(three):
+    three.create_topic(TOPIC, 1, 3)
+    load = Load(three, TOPIC)
+    load.wait_for_progress()
+    load.stop()
+    for broker in three.brokers.values():
+        broker.kill()
+    for number in (1, 2):
+        shutil.rmtree(three.brokers[number].directory)
+        three.brokers[number].start()
+    # Two that remember nothing are a majority, and all of it is on the third one's disk.
+    wait_for(lambda: three.brokers[1].log_has("not known yet") and three.brokers[2].log_has("not known yet"),
+             "both wait for the third")
+    assert three.brokers[1].status()["groups"] == []
+    three.brokers[3].start()
+    wait_for(lambda: three.brokers[1].log_has("Starting") or
+             all(any(g["group"] == 1 for g in b.status()["groups"]) for b in three.brokers.values()),
+             "they join it")
+    assert standing(three) is None, "no leader without a majority that remembers"
+
+
