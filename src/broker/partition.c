@@ -315,6 +315,9 @@ void partition_start(struct broker_shard *shard, const struct partition_spec *sp
         .description = description,
         .description_length = partition_spec_encode(spec, description),
         .snapshot_bytes = SNAPSHOT_BYTES,
+        /* Without compaction the log of the groups would grow for ever; what it says stands in the
+         * snapshot. */
+        .drop_prefix_after_snapshot = partition->coordinator != NULL,
     };
     replica_group_start(shard->replicas, &group, started, starting);
 }
