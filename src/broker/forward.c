@@ -168,6 +168,9 @@ static void client_closed(void *context)
         forwarder->hint = 0; /* it was tried */
     }
     if (forwarder->is_stopping) {
+        /* What came back unsent from the closing connection waits again: answer it, too. */
+        io_timer_stop(forwarder->shard->loop, &forwarder->retry);
+        try_waiting(forwarder);
         forwarder->shard->forwarder = NULL;
         memory_free(forwarder);
     }
