@@ -42,6 +42,14 @@ static void disk_failed(void *owner, int result)
 
 /* ---- Putting together: main thread ---- */
 
+/* This shard's share; a bound is never none. */
+static uint64_t learner_rate(const struct broker_shard *state)
+{
+    uint64_t rate = state->config->catch_up_bytes_per_second;
+    uint64_t share = rate / state->broker->shard_count;
+    return rate > 0 && share == 0 ? 1 : share;
+}
+
 static bool prepare_replicas(struct broker_shard *state, char *error, size_t error_size)
 {
     struct replica_manager_options options = {
@@ -51,6 +59,7 @@ static bool prepare_replicas(struct broker_shard *state, char *error, size_t err
         .cluster_id = state->cluster_id,
         .heartbeat_ms = state->config->heartbeat_ms,
         .election_ms = state->config->election_ms,
+        .learner_bytes_per_second = learner_rate(state),
         .disk_failed = disk_failed,
         .owner = state,
     };
