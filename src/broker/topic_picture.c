@@ -33,10 +33,13 @@ bool partition_picture_take(const struct broker_shard *shard,
     for (uint32_t i = 0; i < count; i++) {
         int32_t id = (int32_t)partition->replicas[i];
         ids[i] = id;
-        if (id == leader.id || broker_is_live(shard, partition->replicas[i])) {
-            picture->in_sync[picture->in_sync_count++] = id;
-        } else {
+        bool was_before = partition->standings[i] == CLUSTER_REPLICA_SETTLED ||
+                          partition->standings[i] == CLUSTER_REPLICA_REMOVING;
+        bool is_live = id == leader.id || broker_is_live(shard, partition->replicas[i]);
+        if (!is_live) {
             picture->offline[picture->offline_count++] = id;
+        } else if (was_before || id == leader.id) { /* one that is being filled is neither */
+            picture->in_sync[picture->in_sync_count++] = id;
         }
     }
     return true;
