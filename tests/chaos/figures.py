@@ -69,8 +69,9 @@ class Beat:
         self.producer.flush(PATIENCE_SECONDS)
 
     def wait_for_progress(self, amount=50):
-        for partition in range(self.partitions):
-            target = len(self.times[partition]) + amount
+        """So many more acknowledgements of every partition."""
+        targets = {partition: len(self.times[partition]) + amount for partition in range(self.partitions)}
+        for partition, target in targets.items():
             wait_for(lambda: len(self.times[partition]) >= target, f"acknowledgements of {partition}")
 
     def gap_over(self, moment, partition=0):
