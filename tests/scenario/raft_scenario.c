@@ -240,7 +240,7 @@ static void do_crash(struct play *play)
 
 static void do_wipe(struct play *play)
 {
-    cluster_wipe(play->cluster, node_word(play, 1));
+    cluster_wipe(play->cluster, node_word(play, 1), 0);
 }
 
 static void do_timeout(struct play *play)

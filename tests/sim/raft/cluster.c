@@ -720,7 +720,21 @@ void cluster_crash(struct cluster *cluster, uint32_t id, size_t saved_writes)
     memset(node->snapshot_deadline_ticks, 0, sizeof(node->snapshot_deadline_ticks));
 }
 
-void cluster_wipe(struct cluster *cluster, uint32_t id)
+static const struct raft_membership *newest_membership(const struct cluster_node *node,
+                                                       uint64_t *index)
+{
+    const struct cluster_log *log = &node->log;
+    for (size_t i = log->count; i > 0; --i) {
+        if (log->records[i - 1].entry.kind == RAFT_ENTRY_MEMBERSHIP) {
+            *index = log->records[i - 1].entry.last_index;
+            return &log->records[i - 1].entry.membership;
+        }
+    }
+    *index = log->snapshot_membership_index;
+    return &log->snapshot_membership;
+}
+
+void cluster_wipe(struct cluster *cluster, uint32_t id, uint32_t leader)
 {
     struct cluster_node *node = cluster_node(cluster, id);
     require(node->raft == NULL);
@@ -731,6 +745,10 @@ void cluster_wipe(struct cluster *cluster, uint32_t id)
     node->disk_vote = 0;
     node->may_vote = false;
     node->is_returning = true;
+    node->is_amnesiac =
+        leader != 0 &&
+        raft_membership_has_voter(
+            newest_membership(cluster_node(cluster, leader), &node->amnesia_index), id);
 }
 
 void cluster_returned(struct cluster *cluster, uint32_t id)
@@ -787,6 +805,8 @@ enum raft_result cluster_change(struct cluster *cluster, uint32_t id,
     struct raft_entry entry;
     enum raft_result result = raft_propose_membership(node->raft, membership, &entry);
     if (result == RAFT_OK) {
+        /* Not before an entry of its own term is committed. */
+        ensure(oracle_ledger_term(cluster->oracle) >= raft_term(node->raft));
         append_record(cluster, node, &entry, ++cluster->next_value);
         turn(cluster, node);
     }

@@ -61,6 +61,9 @@ struct cluster_node {
     uint32_t id;
     struct raft *raft; /* NULL: down */
     bool may_vote;
+    /* Its disk was lost when it was a voter, and no later membership without it is committed. */
+    bool is_amnesiac;
+    uint64_t amnesia_index; /* the membership that it was a voter of */
     bool is_returning;      /* its disk was lost, and it is not a voter with a vote again yet */
     struct cluster_log log; /* in memory */
     uint64_t
@@ -135,8 +138,8 @@ void cluster_add_to_disk(struct cluster *cluster, uint32_t id, uint64_t last_ind
 void cluster_start(struct cluster *cluster, uint32_t id);
 /* The first saved_writes of those under way reached the disk, the others did not. */
 void cluster_crash(struct cluster *cluster, uint32_t id, size_t saved_writes);
-/* Its disk is lost; it comes back without a vote. */
-void cluster_wipe(struct cluster *cluster, uint32_t id);
+/* Its disk is lost; it comes back without a vote.  leader: of the group at that time. */
+void cluster_wipe(struct cluster *cluster, uint32_t id, uint32_t leader);
 /* It is a voter with a vote again. */
 void cluster_returned(struct cluster *cluster, uint32_t id);
 

@@ -69,7 +69,8 @@ static void draw_world(struct world *world, uint64_t seed, FILE *trace)
     world->aim = prng_below(prng, 2) == 0 ? 0 : 700;
     world->habit = (enum operator_habit)prng_below(prng, 3);
     if (prng_below(prng, 4) == 0) {
-        world->wipe = 300;
+        world->wipe = 500;
+        world->bounce = 5 + (uint32_t)prng_below(prng, 20);
         world->change = 20 + (uint32_t)prng_below(prng, 300);
     }
     world->cluster = cluster_new(&world->options);
@@ -202,8 +203,14 @@ static void demand_steadiness(struct world *world)
     if (other == leader || !is_spare)
         return;
     uint64_t term = raft_term(raft);
-    weather_isolate(world, other);
+    if (prng_below(&world->prng, 2) == 0)
+        weather_isolate(world, other);
+    else
+        weather_part(world, other, leader); /* it still hears those that hear the leader */
+    if (raft_membership_has_voter(membership, other))
+        ensure(cluster_transfer(world->cluster, leader, other) == RAFT_OK); /* and in vain */
     wait_elections(world, 4);
+    ensure(cluster_propose(world->cluster, leader, 1, 10) == RAFT_OK);
     weather_mend(world);
     wait_elections(world, 4);
     ensure(world_is_leader(world, leader) && raft_term(raft) == term);

@@ -34,8 +34,32 @@ static void take_out(uint32_t *nodes, uint32_t *count, uint32_t node_id)
     *count = kept;
 }
 
+/* Two at once are refused. */
+static void ask_for_two_changes(struct world *world, uint32_t leader)
+{
+    const struct raft_membership *now = raft_membership(cluster_node(world->cluster, leader)->raft);
+    struct raft_membership membership = {0};
+    uint32_t changed = 0;
+    for (uint32_t id = 1; id <= world->options.node_count; ++id) {
+        bool is_voter = raft_membership_has_voter(now, id);
+        bool toggles = changed < 2 && !raft_membership_has_learner(now, id) &&
+                       prng_below(&world->prng, 2) == 0;
+        changed += toggles;
+        if (is_voter != toggles)
+            membership.voters[membership.voter_count++] = id;
+        else if (raft_membership_has_learner(now, id))
+            membership.learners[membership.learner_count++] = id;
+    }
+    if (changed == 2)
+        ensure(cluster_change(world->cluster, leader, &membership) != RAFT_OK);
+}
+
 static void change_erratically(struct world *world, uint32_t leader)
 {
+    if (prng_below(&world->prng, 8) == 0) {
+        ask_for_two_changes(world, leader);
+        return;
+    }
     struct raft_membership membership =
         *raft_membership(cluster_node(world->cluster, leader)->raft);
     uint32_t node_id = world_random_node(world);
@@ -111,26 +135,27 @@ static bool is_copy_whole(struct world *world, uint32_t id)
            raft_commit_index(node->raft) >= end && raft_saved_index(node->raft) >= end;
 }
 
-bool operators_may_wipe(struct world *world)
+uint32_t operators_may_wipe(struct world *world)
 {
     uint32_t leader = 0;
     for (uint32_t id = 1; id <= world->options.node_count; ++id) {
         const struct raft *raft = cluster_node(world->cluster, id)->raft;
         if (cluster_node(world->cluster, id)->is_returning)
-            return false;
+            return 0;
         if (world_is_leader(world, id) &&
             (leader == 0 ||
              raft_term(raft) > raft_term(cluster_node(world->cluster, leader)->raft)))
             leader = id;
     }
     if (leader == 0 || !raft_is_ready_leader(cluster_node(world->cluster, leader)->raft))
-        return false;
+        return 0;
     const struct raft_membership *membership =
         raft_membership(cluster_node(world->cluster, leader)->raft);
     uint32_t whole = 0;
     for (uint32_t i = 0; i < membership->voter_count; ++i)
         whole += is_copy_whole(world, membership->voters[i]);
-    return membership->voter_count >= 3 && whole + 1 >= membership->voter_count;
+    bool is_bearable = membership->voter_count >= 3 && whole + 1 >= membership->voter_count;
+    return is_bearable ? leader : 0;
 }
 
 /* ---- Goals ---- */

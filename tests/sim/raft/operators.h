@@ -14,8 +14,8 @@
 void operators_ask(struct world *world, uint32_t leader);
 /* One step that brings nodes without a vote back; true while there are any. */
 bool operators_readmit(struct world *world, uint32_t leader);
-/* Whether a lost disk now is one more than the group promises to bear: some copy is still to be
+/* The leader, when the group promises to bear the loss of a disk now; 0: some copy is still to be
  * made good. */
-bool operators_may_wipe(struct world *world);
+uint32_t operators_may_wipe(struct world *world);
 
 #endif

@@ -53,7 +53,7 @@ void promise_check_node(const struct cluster_node *node)
 /* One vote a term, whatever its disk has lost since. */
 static void check_vote(struct cluster_node *node, uint64_t term, uint32_t vote)
 {
-    ensure(node->disk_term == term && node->disk_vote == vote);
+    ensure(node->disk_term == term && node->disk_vote == vote && !node->is_amnesiac);
     ensure(term >= node->voted_term);
     ensure(term > node->voted_term || vote == node->voted_for);
     node->voted_term = term;
@@ -90,19 +90,33 @@ void promise_check_message(struct cluster_node *node, const struct raft_message 
     }
 }
 
+/* A membership is committed: those that lost their disk before, and are no voters of it, may be
+ * given their vote back. */
+static void end_amnesia(struct cluster *cluster, const struct raft_entry *entry)
+{
+    for (uint32_t id = 1; id <= cluster_node_count(cluster); ++id) {
+        struct cluster_node *node = cluster_node(cluster, id);
+        if (node->is_amnesiac && entry->last_index > node->amnesia_index &&
+            !raft_membership_has_voter(&entry->membership, id))
+            node->is_amnesiac = false;
+    }
+}
+
 void promise_check_commit(struct cluster *cluster, const struct cluster_node *node,
                           const struct cluster_record *record)
 {
     const struct raft_membership *membership = raft_membership(node->raft);
     const struct raft_entry *entry = &record->entry;
     uint32_t holders = 0;
+    if (entry->kind == RAFT_ENTRY_MEMBERSHIP)
+        end_amnesia(cluster, entry);
     if (node->led_term != raft_term(node->raft))
         return; /* it was told by a leader that a script made up */
     for (uint32_t i = 0; i < membership->voter_count; ++i) {
         const struct cluster_node *voter = cluster_node(cluster, membership->voters[i]);
         /* A voter that forgot its votes may have voted this leader out.  What its lost disk held
          * counts: the acknowledgement may arrive later than the loss. */
-        if ((voter->may_vote && log_has(&voter->disk, entry->last_index, entry->term)) ||
+        if ((!voter->is_amnesiac && log_has(&voter->disk, entry->last_index, entry->term)) ||
             log_has(&voter->lost_disk, entry->last_index, entry->term))
             holders += 1;
     }

@@ -19,6 +19,8 @@
 /* Election timeouts that a leader may go on without having heard a majority. */
 #define DEAF_ELECTIONS_MAX 3
 
+#define GHOST_TICKS 600
+
 /* ---- Network ---- */
 
 /* Position of the first message sent since the last call of decide_fates(). */
@@ -50,8 +52,11 @@ static void decide_fates(struct world *world, bool is_stormy)
         flight->deliver_ticks = cluster_now(cluster) + 1 + delay;
         if (is_stormy && world_happens(world, world->duplication)) {
             cluster_duplicate(cluster, position);
+            uint64_t late = 3 * world->delay_ticks_max;
+            if (world_happens(world, 50))
+                late = GHOST_TICKS; /* a message of long ago */
             cluster_flight(cluster, cluster_flight_count(cluster) - 1)->deliver_ticks +=
-                1 + prng_below(&world->prng, 3 * world->delay_ticks_max);
+                1 + prng_below(&world->prng, late);
         }
         position += 1;
     }
@@ -102,6 +107,11 @@ void weather_isolate(struct world *world, uint32_t id)
             world->is_link_cut[id][other] = world->is_link_cut[other][id] = true;
 }
 
+void weather_part(struct world *world, uint32_t left, uint32_t right)
+{
+    world->is_link_cut[left][right] = world->is_link_cut[right][left] = true;
+}
+
 /* Any node, or in a world that aims at leaders, one of those. */
 static uint32_t draw_victim(struct world *world)
 {
@@ -116,21 +126,42 @@ static uint32_t draw_victim(struct world *world)
     return id;
 }
 
+static void cut_both_ways(struct world *world, uint32_t from, uint32_t to)
+{
+    world->is_link_cut[from][to] = world->is_link_cut[to][from] = true;
+    if (world_happens(world, world->notice)) {
+        cluster_disconnect(world->cluster, from, to);
+        cluster_disconnect(world->cluster, to, from);
+    }
+}
+
+/* Two sides that do not hear each other; from is on the second. */
+static void cut_in_two(struct world *world, uint32_t from)
+{
+    uint64_t sides = prng_next(&world->prng) & ~(1ull << from);
+    for (uint32_t left = 1; left <= world->options.node_count; ++left)
+        for (uint32_t right = 1; right <= world->options.node_count; ++right)
+            if ((sides >> left & 1) != 0 && (sides >> right & 1) == 0)
+                cut_both_ways(world, left, right);
+}
+
 static void cut_link(struct world *world)
 {
     uint32_t from = draw_victim(world);
-    bool is_isolation = prng_below(&world->prng, 2) == 0;
+    uint64_t kind = prng_below(&world->prng, 4);
+    if (kind == 0) {
+        cut_in_two(world, from);
+        return;
+    }
+    bool is_isolation = kind == 1;
     bool is_one_way = prng_below(&world->prng, 4) == 0;
     for (uint32_t to = 1; to <= world->options.node_count; ++to) {
         if (to == from || (!is_isolation && prng_below(&world->prng, 2) == 0))
             continue;
-        world->is_link_cut[from][to] = true;
-        if (!is_one_way)
-            world->is_link_cut[to][from] = true;
-        if (world_happens(world, world->notice)) {
-            cluster_disconnect(world->cluster, from, to);
-            cluster_disconnect(world->cluster, to, from);
-        }
+        if (is_one_way)
+            world->is_link_cut[from][to] = true;
+        else
+            cut_both_ways(world, from, to);
     }
 }
 
@@ -150,9 +181,10 @@ static void crash(struct world *world, uint32_t id)
     struct cluster_node *node = cluster_node(world->cluster, id);
     if (node->raft == NULL)
         return;
+    uint32_t leader = world_happens(world, world->wipe) ? operators_may_wipe(world) : 0;
     cluster_crash(world->cluster, id, (size_t)prng_below(&world->prng, node->write_count + 1));
-    if (world_happens(world, world->wipe) && operators_may_wipe(world))
-        cluster_wipe(world->cluster, id);
+    if (leader != 0 && leader != id)
+        cluster_wipe(world->cluster, id, leader);
     for (uint32_t peer = 1; peer <= world->options.node_count; ++peer)
         if (peer != id && world_happens(world, world->notice))
             cluster_disconnect(world->cluster, peer, id);

@@ -16,6 +16,7 @@ void weather_strike(struct world *world);
 /* Every link mended, every process up and awake. */
 void weather_clear(struct world *world);
 void weather_isolate(struct world *world, uint32_t id);
+void weather_part(struct world *world, uint32_t left, uint32_t right);
 void weather_mend(struct world *world);
 
 #endif
