@@ -59,6 +59,8 @@ static const struct metric_row rows[] = {
            "Bytes of batches sent to consumers."),
     BROKER("flotilla_fetch_errors_total", "", "counter", fetch_errors,
            "Partitions of fetch requests answered with an error."),
+    BROKER("flotilla_leaders_handed_over_total", "", "counter", leaders_handed_over,
+           "Partitions handed over to the replicas that are preferred to lead them."),
     BROKER("flotilla_inter_broker_unauthorized_total", "", "counter", inter_broker_unauthorized,
            "Peers refused by one of the three checks."),
     REPLICAS("flotilla_raft_groups", "role=\"leader\"", "gauge", groups_leading,

@@ -30,6 +30,7 @@ struct controller;
 struct controller_upkeep;
 struct forwarder;
 struct founding;
+struct leader_balance;
 struct leader_feed;
 struct leader_table;
 struct peer_links;
@@ -63,6 +64,7 @@ struct broker_stats {
     struct counter fetch_requests;
     struct counter fetch_bytes;
     struct counter fetch_errors;
+    struct counter leaders_handed_over; /* to the replicas that are preferred to lead */
     struct counter inter_broker_unauthorized;
     struct counter inter_broker_handled;
     struct broker_peer_request_stats inter_broker_requests[BROKER_PEER_REQUEST_TYPES];
@@ -87,6 +89,7 @@ struct broker_shard {
     struct io_listener *peer_listener; /* shard 0 only */
     struct peer_links *links;          /* to the other brokers */
     struct reconciler *reconciler;
+    struct leader_balance *leader_balance;
     struct repairs *repairs;
     struct forwarder *forwarder;    /* shard 0 only, as are the next five */
     struct founding *founding;

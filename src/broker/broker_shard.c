@@ -16,6 +16,7 @@
 #include "broker/controller_upkeep.h"
 #include "broker/forward.h"
 #include "broker/founding.h"
+#include "broker/leader_balance.h"
 #include "broker/leader_feed.h"
 #include "broker/leader_table.h"
 #include "broker/partition.h"
@@ -84,6 +85,7 @@ bool broker_shard_prepare(struct broker_shard *state, char *error, size_t error_
     state->links = peer_links_new(state);
     state->leader_feed = leader_feed_new(state);
     state->reconciler = reconciler_new(state);
+    state->leader_balance = leader_balance_new(state);
     state->repairs = repairs_new(state);
     if (broker_shard_id(state) == 0) {
         state->controller = controller_new(state);
@@ -153,6 +155,7 @@ void broker_shard_run(struct shard *shard)
     start_found(state);
     peer_links_update(state->links);
     reconciler_wake(state->reconciler);
+    leader_balance_start(state->leader_balance);
     if (state->controller != NULL) {
         controller_start(state);
         controller_upkeep_start(state->controller_upkeep);
@@ -194,6 +197,7 @@ static void free_members(struct broker_shard *state)
         forwarder_stop(state->forwarder);
     }
     if (state->links != NULL) {
+        leader_balance_free(state->leader_balance);
         reconciler_free(state->reconciler);
         repairs_free(state->repairs);
         leader_feed_free(state->leader_feed);

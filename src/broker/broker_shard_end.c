@@ -20,6 +20,7 @@
 #include "broker/controller_upkeep.h"
 #include "broker/forward.h"
 #include "broker/founding.h"
+#include "broker/leader_balance.h"
 #include "broker/partition.h"
 #include "broker/peer_link.h"
 #include "broker/raft_group_flow.h"
@@ -200,6 +201,7 @@ static void stop_groups(struct shard *shard, struct shard_message *message)
     struct broker_shard *state = take_step(shard, message);
     listener_close_all(state);
     reconciler_stop(state->reconciler);
+    leader_balance_stop(state->leader_balance);
     if (state->controller != NULL) {
         founding_stop(state->founding);
         controller_upkeep_stop(state->controller_upkeep);

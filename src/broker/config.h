@@ -60,6 +60,8 @@ struct broker_config {
 
     uint32_t heartbeat_ms;
     uint32_t election_ms;
+    bool leader_balance;
+    uint32_t leader_balance_delay_ms;
     uint64_t request_bytes_max; /* a frame larger than this closes the connection */
     uint32_t connections_max;
     uint32_t connections_per_address_max;

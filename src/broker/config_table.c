@@ -101,6 +101,12 @@ static const struct config_row rows[] = {
     UINT("election_ms", election_ms, "1000", 100, 60000, "",
          "A follower that hears nothing for this long to twice as long asks for an election; a "
          "leader whose process ended is noticed at once, by its closed connections."),
+    BOOLEAN("leader_balance", leader_balance, "true", "auto.leader.rebalance.enable",
+            "Partitions are handed over to their preferred leaders when those are back."),
+    UINT("leader_balance_delay_ms", leader_balance_delay_ms, "30000", 100, INT32_MAX,
+         "leader.imbalance.check.interval.seconds",
+         "How long a broker must have been back before it is given leaders, and how often that is "
+         "looked at."),
     UINT("request_bytes_max", request_bytes_max, "104857600", 65536, 1073741824,
          "socket.request.max.bytes", "A larger request closes its connection."),
     UINT("connections_max", connections_max, "10000", 10, 1000000, "max.connections",

@@ -249,6 +249,13 @@ void peer_links_free(struct peer_links *links)
     memory_free(links);
 }
 
+bool peer_link_has_held(const struct peer_links *links, uint32_t broker_id, uint64_t time_ns)
+{
+    const struct peer_link *link = map_get(&links->links, broker_id);
+    return link != NULL && link->is_attached &&
+           io_now_ns(links->shard->loop) - link->attached_ns >= time_ns;
+}
+
 bool peer_link_is_attached(const struct peer_links *links, uint32_t broker_id)
 {
     const struct peer_link *link = map_get(&links->links, broker_id);

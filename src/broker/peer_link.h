@@ -40,6 +40,8 @@ void peer_links_stop(struct peer_links *links);
 bool peer_links_are_closed(const struct peer_links *links);
 void peer_links_free(struct peer_links *links);
 
+/* Its connection has held for so long. */
+bool peer_link_has_held(const struct peer_links *links, uint32_t broker_id, uint64_t time_ns);
 bool peer_link_is_attached(const struct peer_links *links, uint32_t broker_id);
 /* Queues a whole frame on the link to one broker; false when it is not attached. */
 bool peer_link_send(struct peer_links *links, uint32_t broker_id, struct buf *frame);

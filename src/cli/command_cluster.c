@@ -15,9 +15,14 @@
 #define LOOK_NS 500000000L
 #define LOOK_TIMEOUT_MS 5000
 #define VERSION 0
+#define ASK_AGAIN (-1) /* beside enum tool_status */
 
+/* What can be told the user; an outcome that is not known is asked for again. */
 static int judge(long long broker_id, int16_t error, struct wire_string message)
 {
+    if (error == WIRE_ERROR_REQUEST_TIMED_OUT || error == WIRE_ERROR_NOT_CONTROLLER) {
+        return ASK_AGAIN;
+    }
     if (error == WIRE_ERROR_NONE) {
         return TOOL_DONE;
     }
@@ -69,6 +74,20 @@ static int ask_to_stay(const struct tool_options *options, long long broker_id)
                      : tool_fail("an answer that makes no sense");
     kafka_answer_free(&answer);
     return status;
+}
+
+/* Both requests say how it is to be, so they may be sent again when a leader was lost. */
+static int ask_until_known(const struct tool_options *options, long long broker_id,
+                           int (*ask)(const struct tool_options *options, long long broker_id))
+{
+    const struct timespec pause = {.tv_nsec = LOOK_NS};
+    long tries = 1 + options->timeout_ms / (LOOK_NS / 1000000);
+    int status = ask(options, broker_id);
+    while (status == ASK_AGAIN && --tries > 0) {
+        nanosleep(&pause, NULL);
+        status = ask(options, broker_id);
+    }
+    return status == ASK_AGAIN ? tool_fail("no controller leader took the request") : status;
 }
 
 /* ---- Progress ---- */
@@ -149,7 +168,7 @@ int command_cluster_decommission(const struct tool_options *options)
         return TOOL_USAGE;
     }
     bool is_cancel = tool_has_flag(options, "--cancel");
-    int status = is_cancel ? ask_to_stay(options, broker_id) : ask_to_leave(options, broker_id);
+    int status = ask_until_known(options, broker_id, is_cancel ? ask_to_stay : ask_to_leave);
     bool waits = !is_cancel && !tool_has_flag(options, "--no-wait");
     if (status == TOOL_DONE && waits) {
         status = follow(options, broker_id);
