@@ -159,18 +159,14 @@ static void help_leavers(struct controller_upkeep *upkeep)
 
 /* ---- A controller whose disk was lost ---- */
 
+/* It cannot know whether it is a voter, as founding members stand in no log: the leader does. */
 static void ask_for_vote(struct broker_shard *shard)
 {
     struct controller *controller = shard->controller;
     uint32_t leader = controller_leader(shard);
-    struct replica_group_view view;
     if (controller->group == NULL || !replica_group_is_joining(controller->group) || leader == 0 ||
         leader == shard->broker_id) {
         return;
-    }
-    replica_group_view(controller->group, &view);
-    if (member_standing_of(&view, shard->broker_id, NULL) != MEMBER_VOTER) {
-        return; /* the leader has removed it already, and the log will say so */
     }
     struct readmit_replica_request request;
     struct wire_writer writer;
@@ -186,7 +182,7 @@ static void ask_for_vote(struct broker_shard *shard)
 void controller_upkeep_note_lost(struct controller_upkeep *upkeep, uint32_t broker_id)
 {
     if (controller_is_leader(upkeep->shard)) {
-        upkeep->lost = broker_id;
+        upkeep->lost = broker_id; /* if it is no voter, the next pass forgets it */
     }
 }
 
