@@ -107,6 +107,16 @@ static struct sim_fiber *fiber_allocate(void)
     return fiber;
 }
 
+/* Apart, because to the compiler getcontext() may return twice. */
+static __attribute__((noinline)) void machine_init(ucontext_t *machine, uint8_t *stack)
+{
+    getcontext(machine);
+    machine->uc_stack.ss_sp = stack;
+    machine->uc_stack.ss_size = FIBER_STACK_BYTES;
+    machine->uc_link = NULL;
+    makecontext(machine, fiber_main, 0);
+}
+
 struct sim_fiber *fiber_new(struct sim_process *process, void (*run)(void *context), void *context)
 {
     struct list_node *spare = list_take_first(&the_world->fibers_spare);
@@ -119,11 +129,7 @@ struct sim_fiber *fiber_new(struct sim_process *process, void (*run)(void *conte
     fiber->is_over = false;
     fiber->wake =
         (struct sim_event){.kind = SIM_EVENT_FIBER, .process = process, .run = fiber_wake};
-    getcontext(&fiber->machine);
-    fiber->machine.uc_stack.ss_sp = fiber->stack + FIBER_GUARD_BYTES;
-    fiber->machine.uc_stack.ss_size = FIBER_STACK_BYTES;
-    fiber->machine.uc_link = NULL;
-    makecontext(&fiber->machine, fiber_main, 0);
+    machine_init(&fiber->machine, fiber->stack + FIBER_GUARD_BYTES);
     list_append(&process->fibers, &fiber->node);
     sim_event_schedule(&the_world->events, &fiber->wake, the_world->now_ns);
     return fiber;

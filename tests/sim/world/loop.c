@@ -96,6 +96,7 @@ static void loop_turn(struct io_loop *loop)
 {
     loop->is_again_wanted = false;
     loop_take_time(loop);
+    trace_set_shard(-1);
     if (loop->shard != NULL) {
         shard_begin(loop->shard);
     }
