@@ -4,9 +4,9 @@
  * has no vote asks for it.
  *
  * It is made a learner, and a voter when it has caught up.  One whose disk was lost may have voted
- * before and not know it, so it does not vote until a membership without its vote is committed
- * (replica/joined.c); it is removed first.  One change at a time; what is refused now is asked for
- * again (readmission.h).
+ * before and not know it; it counts for nothing until the leader has proven to it, as a learner,
+ * that this does not matter (docs/design/consensus.md), so it is removed first.  One change at a
+ * time; what is refused now is asked for again (readmission.h).
  *
  * Locality: shard 0; the change on the shard of the group.
  */
@@ -105,7 +105,7 @@ void api_readmit_replica(struct request *request)
     struct readmit_replica_request message;
     struct wire_cursor cursor = request_cursor(request);
     if (!readmit_replica_request_decode(&message, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }
