@@ -376,7 +376,7 @@ static int cut_controls(struct recovery *recovery)
     return 0;
 }
 
-/* ---- Mending ---- */
+/* ---- Durability ---- */
 
 static int open_epochs(struct log *log, uint64_t size)
 {
@@ -387,6 +387,49 @@ static int open_epochs(struct log *log, uint64_t size)
     log->epochs.durable_length = size;
     return result;
 }
+
+/* What was found may stand in the page cache only, written by a process that was killed before it
+ * synced: from here on it counts as saved, so it is synced now.  What the checkpoint vouches for is
+ * left alone. */
+static int sync_segments(struct recovery *recovery)
+{
+    const struct log_checkpoint *checkpoint = &recovery->state.checkpoint;
+    struct log *log = recovery->log;
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < log->segment_count; i++) {
+        const struct log_segment *segment = log->segments[i];
+        if (checkpoint->sequence > 0 && segment->base_offset < checkpoint->segment_base) {
+            continue;
+        }
+        struct io_file *file = segment->file == NULL ? NULL : io_file_reference(segment->file);
+        if (file == NULL) {
+            char *path = log_segment_path(log->directory, segment->base_offset, LOG_SEGMENT_SUFFIX);
+            result = io_file_open(&file, path, IO_OPEN_WRITE);
+            memory_free(path);
+        }
+        if (result == 0) {
+            result = io_file_sync(file);
+        }
+        io_file_release(file);
+    }
+    return result;
+}
+
+/* Likewise the epoch log and the names, before anything is done because of what they say. */
+static int sync_epochs(struct recovery *recovery)
+{
+    struct log *log = recovery->log;
+    int result = open_epochs(log, recovery->epochs_size);
+    if (result == 0) {
+        result = io_file_sync(log->epochs.file);
+    }
+    if (result == 0) {
+        result = io_directory_sync(log->directory);
+    }
+    return result == 0 ? 0 : failed(recovery, "cannot sync the epoch log", result);
+}
+
+/* ---- Mending ---- */
 
 static int replace_epochs(struct log *log, struct log_epochs_state *state)
 {
@@ -417,16 +460,16 @@ static int mend_epochs(struct recovery *recovery, bool *mended)
     if (is_torn || recovery->controls_were_cut || is_garbage || recovery->state.was_truncated) {
         return replace_epochs(log, &recovery->state);
     }
-    return open_epochs(log, recovery->epochs_size);
+    return 0;
 }
 
 static int mend(struct recovery *recovery, bool *tail_was_cut)
 {
     struct log *log = recovery->log;
     struct log_segment *active = log_active(log);
-    int result = 0;
+    int result = sync_segments(recovery);
     bool data_was_cut = recovery->active_file_size > active->size_bytes;
-    if (data_was_cut) {
+    if (result == 0 && data_was_cut) {
         result = io_file_truncate(active->file, active->size_bytes);
         if (result == 0) {
             result = io_file_sync(active->file);
@@ -524,6 +567,9 @@ static int recover_existing(struct recovery *recovery, bool *tail_was_cut)
 {
     struct log *log = recovery->log;
     int result = read_epochs(recovery);
+    if (result == 0) {
+        result = sync_epochs(recovery);
+    }
     if (result != 0) {
         return result;
     }

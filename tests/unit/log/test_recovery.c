@@ -311,6 +311,44 @@ static void test_damage_long_after_a_truncation(void **state)
     fake_reset();
 }
 
+/* ---- What stands in the page cache only ---- */
+
+/* A process is killed at any step of its writes; the next one finds what was not synced yet and
+ * counts it as saved.  Then the power goes: it must still be there. */
+static void test_what_a_killed_process_left_is_kept(void **state)
+{
+    (void)state;
+    bool was_idle = false;
+    for (uint32_t steps = 0; !was_idle; ++steps) {
+        for (uint64_t seed = 0; seed < 20; ++seed) {
+            fake_reset();
+            assert_int_equal(open_log(), 0);
+            fixture_append_term(opened, 1);
+            append(1, 3);
+            submit(1);
+            append(1, 20);
+            begin_submit(2);
+            was_idle = false;
+            for (uint32_t i = 0; i < steps; ++i) {
+                was_idle = !fake_step();
+            }
+            abandon_log();
+            assert_int_equal(open_log(), 0);
+            const struct log_found first = found;
+            abandon_log();
+            struct prng prng;
+            prng_init(&prng, seed);
+            fake_cut_power(&prng);
+            assert_int_equal(open_log(), 0);
+            assert_int_equal(found.last_index, first.last_index);
+            assert_int_equal(found.term, first.term);
+            assert_int_equal(found.vote, first.vote);
+            close_log();
+        }
+    }
+    fake_reset();
+}
+
 /* ---- What may be anything ---- */
 
 static void test_other_names_are_left_alone(void **state)
@@ -637,6 +675,7 @@ int main(void)
         cmocka_unit_test(test_a_truncation_is_finished),
         cmocka_unit_test(test_a_good_batch_in_a_void_segment),
         cmocka_unit_test(test_damage_long_after_a_truncation),
+        cmocka_unit_test(test_what_a_killed_process_left_is_kept),
         cmocka_unit_test(test_other_names_are_left_alone),
         cmocka_unit_test(test_index_files_are_wrong),
         cmocka_unit_test(test_a_segment_is_loaded_once_for_all),
