@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "base/crc32c.h"
 #include "base/trace.h"
+#include "log/torn.h"
 #include "replica/membership_codec.h"
 #include "replica/quarantine.h"
 #include "wire/cursor.h"
@@ -110,14 +111,22 @@ static bool decode_record(struct replica_group_record *record, const struct buf 
            record->join == replica_membership_is_empty(&record->members);
 }
 
-static bool is_blank(const struct buf *content)
+/* Whether a record that makes no sense may be one whose only write was cut by a crash, so that it
+ * was never synced: it ends before its own end, or a sector of it was never written. */
+static bool may_be_torn(const struct buf *content)
 {
-    for (size_t i = 0; i < content->length_bytes; i++) {
-        if (content->data[i] != 0) {
-            return false;
-        }
+    const size_t head_bytes = sizeof(int32_t) + sizeof(int16_t);
+    size_t length = content->length_bytes;
+    if (length <= head_bytes || torn_has_unwritten_sector(content->data, length, 0, 0, length)) {
+        return true;
     }
-    return true;
+    struct replica_group_record record;
+    memset(&record, 0, sizeof record);
+    struct wire_cursor cursor;
+    wire_cursor_init(&cursor, content->data, length, NULL);
+    bool is_ours = wire_read_int32(&cursor) == RECORD_MAGIC;
+    decode_fields(&cursor, wire_read_int16(&cursor), &record);
+    return is_ours && (cursor.error != NULL || wire_remaining(&cursor) < sizeof(uint32_t));
 }
 
 /* ---- Files ---- */
@@ -142,7 +151,7 @@ enum replica_record_state replica_record_read(const char *data_directory, uint64
     }
     enum replica_record_state state = RECORD_WHOLE;
     if (!decode_record(record, content)) {
-        state = is_blank(content) ? RECORD_UNBORN : RECORD_DAMAGED;
+        state = may_be_torn(content) ? RECORD_UNBORN : RECORD_DAMAGED;
     }
     buf_release(content);
     return state;
@@ -233,6 +242,8 @@ int replica_directory_delete(const char *data_directory, uint64_t group_id)
 {
     char path[REPLICA_PATH_SIZE];
     char deleted[REPLICA_PATH_SIZE];
+    char directory[REPLICA_PATH_SIZE];
+    snprintf(directory, sizeof directory, "%s/groups", data_directory);
     replica_group_path(data_directory, group_id, "", path);
     replica_group_path(data_directory, group_id, ".deleted", deleted);
     char joining[REPLICA_PATH_SIZE];
@@ -241,6 +252,8 @@ int replica_directory_delete(const char *data_directory, uint64_t group_id)
     result = result < 0 ? result : io_directory_remove_tree(joining);
     if (result == 0 && io_path_exists(path)) {
         result = io_path_rename(path, deleted);
+        /* Only now: the old name must not come back with a part of what it held. */
+        result = result < 0 ? result : io_directory_sync(directory);
         result = result < 0 ? result : io_directory_remove_tree(deleted);
     }
     return result;

@@ -41,6 +41,19 @@ static void check_record(struct replica_open *open, const struct replica_group_r
     }
 }
 
+/* The record may stand in the page cache only: a process that was killed had not synced it.  It is
+ * synced ahead of the first save, like a new one. */
+static void hold_record(struct replica_open *open)
+{
+    char path[REPLICA_PATH_SIZE];
+    replica_group_path(open->manager->options.data_directory, open->record.group_id, "/group",
+                       path);
+    int result = io_file_open(&open->record_file, path, IO_OPEN_WRITE);
+    if (result < 0) {
+        fail(open, REPLICA_DISK_FAILED, strerror(-result));
+    }
+}
+
 static void open_record(struct replica_open *open)
 {
     const char *data_directory = open->manager->options.data_directory;
@@ -53,6 +66,9 @@ static void open_record(struct replica_open *open)
     switch (replica_record_read(data_directory, open->record.group_id, &found, &result)) {
     case RECORD_WHOLE:
         check_record(open, &found);
+        if (open->result == REPLICA_OK) {
+            hold_record(open);
+        }
         break;
     case RECORD_UNBORN:
         open->result = replica_directory_remove_unborn(data_directory, open->record.group_id,

@@ -137,7 +137,12 @@ void replica_snapshot_take(struct replica_group *group, struct replica_snapshot 
     ensure(content != NULL);
     uint64_t term = 0;
     bool is_known = raft_term_at(group->raft, group->applied_index, &term);
-    ensure(is_known && group->membership_index <= group->applied_index);
+    ensure(is_known);
+    /* Soon after a start the membership may be of an entry that is committed and not applied yet:
+     * the one before the log's newest. */
+    uint64_t membership_index = group->membership_index < group->applied_index
+                                    ? group->membership_index
+                                    : group->applied_index;
     uint64_t next_offset = log_offset_after(group->log, group->applied_index);
     struct replica_snapshot_place place = {
         .log_index = group->applied_index,
@@ -147,7 +152,7 @@ void replica_snapshot_take(struct replica_group *group, struct replica_snapshot 
         .term = term,
         .next_offset = next_offset,
         .membership = group->membership,
-        .membership_index = group->membership_index,
+        .membership_index = membership_index,
         .total_bytes = content->length_bytes,
         .crc = crc32c(0, content->data, content->length_bytes),
     };
