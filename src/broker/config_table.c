@@ -54,8 +54,8 @@ static const struct config_row rows[] = {
     ADDRESS("admin_listener", admin_host, admin_port, "127.0.0.1:9644", "",
             "HTTP with /metrics, /healthz and /readyz; port 0 turns it off."),
     {"controllers", CONFIG_MEMBER_LIST, "", 0, 0, "controller.quorum.voters",
-     "The controller group's voters as id@host:port of their peer_listener, the same list on every "
-     "broker; empty: this broker alone.",
+     "The brokers that found the cluster as id@host:port of their peer_listener, the same list on "
+     "each of them; a broker that is added names any that run; empty: this broker alone.",
      FIELD(controllers), FIELD(controller_count), 0},
     TEXT("peer_tls_ca", peer_tls_ca, "", "",
          "PEM file of the brokers' own certificate authority; empty: no TLS between brokers, which "
