@@ -64,13 +64,6 @@ def wait_until_settled(cluster, replicas, name=TOPIC):
     wait_for(lambda: is_settled(cluster, replicas, name), f"{name} on {replicas}")
 
 
-def prove(cluster, load):
-    load.wait_for_progress()
-    load.stop()
-    check(cluster, load)
-    wait_for(lambda: cluster.replicas_agree(TOPIC), "replicas agree")
-
-
 def restart(broker):
     broker.kill()
     broker.start()
@@ -182,6 +175,20 @@ def test_a_broker_that_missed_it_all(five):
     finally:
         load.stop()
     check(five, load)
+
+
+def test_deleted_while_it_moves(five):
+    create(five, [1, 2, 3])
+    group = group_of(five)
+    five.brokers[5].kill()
+    wait_for(lambda: five.live_count() == 4, "broker 5 is missed")
+    ask(five, [3, 4, 5])
+    wait_for(lambda: 4 in holders(five), "broker 4 has begun")
+    five.tool("topic", "delete", TOPIC)
+    five.brokers[5].start()
+    five.wait_until_ready()
+    wait_for(lambda: not directories(five, group) and not five.groups(TOPIC), "nothing is left of it")
+    assert moving(five) == []
 
 
 def test_refusals(five):
