@@ -452,6 +452,9 @@ static void apply_committed(struct cluster *cluster, struct cluster_node *node)
         node->applied = node->log.records[i].entry.last_index;
     }
     ensure(node->applied == commit); /* a commit always ends an entry */
+    uint64_t term = 0;
+    if (raft_role(node->raft) == RAFT_LEADER) /* only its own entries are counted */
+        ensure(raft_term_at(node->raft, commit, &term) && term == raft_term(node->raft));
     trace(cluster, "%u commits %" PRIu64 "\n", (unsigned)node->id, commit);
 }
 
@@ -469,6 +472,7 @@ static void settle_barriers(struct cluster *cluster, struct cluster_node *node,
             } else if (is_passed) {
                 /* A linearizable read: it shows all that was committed when it was asked for. */
                 ensure(raft_commit_index(node->raft) >= node->barriers[j].ledger_end);
+                promise_check_barrier(node, &node->barriers[j]);
                 node->barriers_passed += 1;
             }
         }
@@ -543,6 +547,9 @@ static void turn(struct cluster *cluster, struct cluster_node *node)
             submit_write(cluster, node, &effects.write);
         for (uint32_t i = 0; i < effects.message_count; ++i) {
             promise_check_message(node, &effects.messages[i]);
+            if (effects.messages[i].kind == RAFT_MESSAGE_HEARTBEAT &&
+                effects.messages[i].barrier > node->round)
+                node->round = effects.messages[i].barrier;
             flight_add(cluster)->message = effects.messages[i];
         }
         carry_out_sends(cluster, node, &effects);
@@ -671,6 +678,8 @@ void cluster_start(struct cluster *cluster, uint32_t id)
     node->submitted_to = log_last(&node->log);
     node->applied = node->log.snapshot_index;
     node->led_term = 0;
+    node->round = 0;
+    memset(node->round_answered, 0, sizeof(node->round_answered));
     uint64_t term = node->log.snapshot_term;
     for (size_t i = 0; i < node->log.count; ++i) {
         oracle_saw_entry(cluster->oracle, &node->log.records[i], term);
@@ -823,6 +832,7 @@ enum raft_result cluster_barrier(struct cluster *cluster, uint32_t id)
     if (result != RAFT_OK)
         return result;
     barrier->ledger_end = oracle_ledger_end(cluster->oracle);
+    barrier->round = node->round;
     node->barrier_count += 1;
     turn(cluster, node);
     return RAFT_OK;
@@ -926,6 +936,9 @@ static void receive_message(struct cluster *cluster, struct cluster_node *node,
                             const struct cluster_flight *flight)
 {
     struct raft_accepted accepted = {0};
+    uint64_t *answered = &node->round_answered[flight->message.from];
+    if (flight->message.kind == RAFT_MESSAGE_HEARTBEAT_REPLY && flight->message.barrier > *answered)
+        *answered = flight->message.barrier;
     raft_receive(node->raft, &flight->message, cluster->now_ticks, &accepted);
     if (flight->message.kind != RAFT_MESSAGE_APPEND)
         return;

@@ -55,6 +55,7 @@ struct cluster_write {
 struct cluster_barrier {
     uint64_t id;
     uint64_t ledger_end; /* what was committed anywhere when it was asked for */
+    uint64_t round;      /* the latest heartbeat that had left by then */
 };
 
 struct cluster_node {
@@ -86,6 +87,8 @@ struct cluster_node {
     struct cluster_barrier barriers[CLUSTER_BARRIERS_MAX];
     size_t barrier_count;
     uint64_t barriers_passed;
+    uint64_t round;                                          /* its latest heartbeat */
+    uint64_t round_answered[CLUSTER_NODES_MAX + 1];          /* by others, as far as it heard */
     uint64_t snapshot_deadline_ticks[CLUSTER_NODES_MAX + 1]; /* of transfers to others; 0: none */
     uint64_t led_term;                                       /* the term it is known to lead */
 };

@@ -66,6 +66,8 @@ static void draw_world(struct world *world, uint64_t seed, FILE *trace)
     world->notice = draw_chance(world, 1000);
     world->pause = draw_chance(world, 20);
     world->bounce = draw_chance(world, 15);
+    if (prng_below(prng, 4) == 0) /* a leader that nobody hears may believe in itself for long */
+        world->options.election_ticks *= 4;
     world->aim = prng_below(prng, 2) == 0 ? 0 : 700;
     world->habit = (enum operator_habit)prng_below(prng, 3);
     if (prng_below(prng, 4) == 0) {

@@ -90,6 +90,17 @@ void promise_check_message(struct cluster_node *node, const struct raft_message 
     }
 }
 
+void promise_check_barrier(const struct cluster_node *node, const struct cluster_barrier *barrier)
+{
+    const struct raft_membership *membership = raft_membership(node->raft);
+    uint32_t answers = 0;
+    for (uint32_t i = 0; i < membership->voter_count; ++i) {
+        uint32_t voter = membership->voters[i];
+        answers += voter == node->id || node->round_answered[voter] > barrier->round;
+    }
+    ensure(answers >= raft_membership_quorum(membership));
+}
+
 /* A membership is committed: those that lost their disk before, and are no voters of it, may be
  * given their vote back. */
 static void end_amnesia(struct cluster *cluster, const struct raft_entry *entry)

@@ -12,7 +12,8 @@
  *   appends     a leader's term is on its disk
  *   commits     when an entry is first committed, the disks of a majority of voters have it, not
  *               counting those that may not vote
- *   membership  in force is the newest one of the log
+ *   barriers    pass when a majority of voters has answered a heartbeat that left after the
+ * question membership  in force is the newest one of the log
  *
  * Locality: one thread.
  */
@@ -25,6 +26,8 @@
 void promise_check_node(const struct cluster_node *node);
 /* A message leaves the node. */
 void promise_check_message(struct cluster_node *node, const struct raft_message *message);
+/* A barrier passes. */
+void promise_check_barrier(const struct cluster_node *node, const struct cluster_barrier *barrier);
 /* node is the first of all to commit this entry. */
 void promise_check_commit(struct cluster *cluster, const struct cluster_node *node,
                           const struct cluster_record *record);
