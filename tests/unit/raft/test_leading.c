@@ -108,6 +108,18 @@ static void a_snapshot_beyond_the_log_proves_nothing(void **state)
     struct raft_progress_view view;
     assert_true(raft_progress(raft, 3, &view) && view.is_receiving_snapshot);
 
+    /* Its connection breaks and it is heard again: the transfer is still the host's affair. */
+    raft_peer_disconnected(raft, 3, now);
+    fixture_receive(raft,
+                    (struct raft_message){.kind = RAFT_MESSAGE_HEARTBEAT_REPLY,
+                                          .from = 3,
+                                          .to = 1,
+                                          .term = 1,
+                                          .index = 1,
+                                          .hint_index = 1},
+                    now);
+    assert_true(raft_progress(raft, 3, &view) && view.is_receiving_snapshot);
+
     raft_snapshot_sent(raft, 3, 6, true);
     raft_check(raft);
     uint64_t beat = raft_due_ticks(raft);
