@@ -139,6 +139,11 @@ static void plan(struct topic_growth *growth, uint32_t position, struct arena *a
     struct broker_shard *shard = growth->request->shard;
     struct cluster_assignment *assignments = NULL;
     uint32_t live[CLUSTER_BROKERS_MAX];
+    if (shard->is_short_of_room) {
+        topic_growth_refuse(item, WIRE_ERROR_KAFKA_STORAGE_ERROR,
+                            "The controller's disk is nearly full.");
+        return;
+    }
     struct topic_config_entry *configs = read_configs(asked, arena);
     if (!read_assignments(asked, arena, &assignments) || configs == NULL) {
         topic_growth_refuse(item, WIRE_ERROR_INVALID_REPLICA_ASSIGNMENT,

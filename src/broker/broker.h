@@ -67,6 +67,7 @@ struct broker_stats {
     struct counter leaders_handed_over; /* to the replicas that are preferred to lead */
     struct counter inter_broker_unauthorized;
     struct counter inter_broker_handled;
+    struct counter shards_short_of_room;
     struct broker_peer_request_stats inter_broker_requests[BROKER_PEER_REQUEST_TYPES];
 };
 
@@ -77,6 +78,7 @@ struct broker_shard {
     struct io_loop *loop;
     struct replica_manager *replicas;
     struct cluster_metadata *metadata; /* this shard's copy, as far as it has been applied */
+    bool is_short_of_room;       /* less disk space is free than is held in reserve (disk_room.h) */
     bool metadata_is_loaded;     /* caught up with the controller's commit index once since start */
     uint64_t metadata_loaded_ns; /* when that was */
     struct leader_table *leaders;    /* who leads which group, as far as this broker knows */
@@ -91,7 +93,7 @@ struct broker_shard {
     struct reconciler *reconciler;
     struct leader_balance *leader_balance;
     struct repairs *repairs;
-    struct forwarder *forwarder;    /* shard 0 only, as are the next five */
+    struct forwarder *forwarder; /* shard 0 only, as are the next five */
     struct founding *founding;
     struct controller_upkeep *controller_upkeep;
     struct peer_presence *presence; /* brokers connected to us */

@@ -134,6 +134,10 @@ static enum wire_error check(const struct partition *partition, struct produce_i
     if (error != WIRE_ERROR_NONE) {
         return error;
     }
+    if (partition->shard->is_short_of_room) {
+        *message = "The leader's disk is nearly full.";
+        return WIRE_ERROR_KAFKA_STORAGE_ERROR;
+    }
     if (item->batch.total_bytes > rules->message_bytes_max) {
         *message = "The batch is larger than max.message.bytes of the topic.";
         return WIRE_ERROR_MESSAGE_TOO_LARGE;

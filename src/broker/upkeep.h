@@ -13,6 +13,7 @@
 #define BROKER_UPKEEP_H
 
 #include "base/list.h"
+#include "broker/disk_room.h"
 #include "io/loop.h"
 
 #include <stdbool.h>
@@ -36,6 +37,7 @@ struct upkeep {
     struct list conditions; /* see struct upkeep_condition */
     struct io_timer retention;
     size_t retention_position;
+    struct disk_room disk_room;
     struct upkeep_producer_ids producer_ids;
 };
 

@@ -9,6 +9,9 @@
 #include "base/trace.h"
 #include "replica/manager.h"
 
+/* Its data is small, and everything else needs it. */
+#define CONTROLLER_GROUP_ID 1
+
 bool replica_frame_sender(const uint8_t *frame, size_t length, uint32_t *shard,
                           uint32_t *shard_count)
 {
@@ -20,6 +23,21 @@ bool replica_frame_sender(const uint8_t *frame, size_t length, uint32_t *shard,
     *shard_count = head.shard_count;
     replica_frame_reader_free(&reader);
     return is_good;
+}
+
+/* A broker without room takes no data: to the leader it lags, and it is sent the same again. */
+static bool refuses(const struct replica_manager *manager, const struct raft_message *message)
+{
+    if (!manager->refuses_data || message->kind != RAFT_MESSAGE_APPEND ||
+        message->group_id == CONTROLLER_GROUP_ID) {
+        return false;
+    }
+    for (uint32_t i = 0; i < message->entry_count; i++) {
+        if (message->entries[i].kind == RAFT_ENTRY_DATA) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void deliver(struct replica_manager *manager, uint32_t from, struct replica_frame_item *item)
@@ -37,7 +55,14 @@ static void deliver(struct replica_manager *manager, uint32_t from, struct repli
             counter_add(&manager->stats.messages_dropped, 1);
             return;
         }
+        if (refuses(manager, &item->message)) {
+            counter_add(&manager->stats.messages_dropped, 1);
+            return;
+        }
         replica_group_receive(group, &item->message, manager->reader.payloads);
+    } else if (item->kind == REPLICA_FRAME_CHUNK && manager->refuses_data &&
+               item->group_id != CONTROLLER_GROUP_ID) {
+        counter_add(&manager->stats.messages_dropped, 1);
     } else if (item->kind == REPLICA_FRAME_CHUNK) {
         replica_install_chunk(group, from, &item->chunk);
     } else {

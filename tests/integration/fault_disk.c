@@ -11,6 +11,7 @@
  *                                  CALL is open, write, truncate or sync; a failing write of more
  *                                  than one byte is cut short first, as on a disk that gets full
  *     delay sync MS                every sync takes so much longer
+ *     room BYTES                   the file system says that so much is free; -1: the truth
  *     cut SEED                     the power goes: what was not synced is undone, then SIGKILL
  *
  * What is durable.  Before a write or truncation the bytes it replaces are kept, and dropped when a
@@ -45,6 +46,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -121,11 +123,12 @@ static struct {
     struct rule rules[RULES_MAX];
     size_t rule_count;
     long sync_delay_ms;
+    long long room_bytes; /* -1: as it is */
     struct changed_file *files;
     struct name_change *names; /* the newest */
     struct directory *directories;
     pid_t stopped; /* in the child that cuts the power: the broker */
-} disk = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+} disk = {.mutex = PTHREAD_MUTEX_INITIALIZER, .room_bytes = -1};
 
 static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -935,6 +938,29 @@ int mkdir(const char *path, mode_t mode)
     return result;
 }
 
+/* The C library's own: statvfs() by way of an open directory. */
+static int fstatvfs_at(const char *path, struct statvfs *status)
+{
+    int descriptor = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) {
+        return -1;
+    }
+    int result = fstatvfs(descriptor, status);
+    close(descriptor);
+    return result;
+}
+
+int statvfs(const char *path, struct statvfs *status)
+{
+    int result = fstatvfs_at(path, status);
+    hold();
+    if (result == 0 && disk.room_bytes >= 0 && is_ours(path)) {
+        status->f_bavail = (fsblkcnt_t)disk.room_bytes / status->f_frsize;
+    }
+    let_go();
+    return result;
+}
+
 /* ---- Commands ---- */
 
 static void add_rule(const char *call, const char *error, long count, const char *part)
@@ -967,11 +993,16 @@ static void obey(const char *line)
     char part[128];
     long number = 0;
     unsigned long long seed = 0;
+    long long room = 0;
     if (sscanf(line, "fail %15s %15s %ld %127s", call, error, &number, part) == 4) {
         add_rule(call, error, number, part);
     } else if (sscanf(line, "delay sync %ld", &number) == 1) {
         hold();
         disk.sync_delay_ms = number;
+        let_go();
+    } else if (sscanf(line, "room %lld", &room) == 1) {
+        hold();
+        disk.room_bytes = room;
         let_go();
     } else if (sscanf(line, "cut %llu", &seed) == 1) {
         cut_power(seed);

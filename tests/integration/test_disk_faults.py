@@ -12,7 +12,7 @@ import pytest
 
 from cluster import wait_for
 from disk import Disk
-from load import Load, check
+from load import Load, check, read_all
 
 POWER_CUT_SECONDS = float(os.environ.get("FLOTILLA_POWER_CUT_SECONDS", "30"))
 POWER_CUT_SEED = int(os.environ.get("FLOTILLA_POWER_CUT_SEED", "7"))
@@ -160,6 +160,46 @@ def test_power_cuts_of_all_brokers(make_faulty_cluster):
         assert broker.metric("flotilla_raft_groups", 'role="failed"') == 0
     print(f"{rounds} power cuts of three brokers, {unsynced_files} files were not synced, "
           f"{load.count()} messages acknowledged, none lost")
+
+
+def is_short_of_room(broker):
+    return broker.metric("flotilla_shards_short_of_disk") > 0
+
+
+def test_a_full_disk_stops_writes_and_nothing_else(make_faulty_cluster):
+    """The leader's disk gets full: another one leads.  All get full: reads go on.  There is room again:
+    what was asked for meanwhile is written."""
+    cluster = make_faulty_cluster()
+    cluster.create_topic("load")
+    load = Load(cluster, "load")
+    try:
+        load.wait_for_progress()
+        first = cluster.leader_of("load")
+        cluster.disks[first.number].obey("room 1000000")
+        wait_for(lambda: is_short_of_room(first), "the leader is short of room")
+        wait_for(lambda: cluster.leader_of("load") is not first, "another one leads")
+        load.wait_for_progress()
+        for broker in cluster.brokers.values():
+            cluster.disks[broker.number].obey("room 1000000")
+            wait_for(lambda: is_short_of_room(broker), "every broker is short of room")
+        count = load.count()
+        wait_for(lambda: cluster.leader_of("load"), "somebody leads")
+        assert len(read_all(cluster, "load")) >= count, "reads go on"
+        refused = cluster.tool("topic", "create", "more", check=False)
+        assert refused.returncode != 0 and "disk is nearly full" in refused.stderr
+        for broker in cluster.brokers.values():
+            assert broker.is_running() and broker.is_ready()
+            assert f"the disk under {broker.directory} is nearly full" in broker.log()
+        for disk in cluster.disks.values():
+            disk.obey("room -1")
+        load.wait_for_progress()
+        cluster.create_topic("more")
+    finally:
+        for disk in cluster.disks.values():
+            disk.obey("room -1")
+        load.stop()
+    check(cluster, load)
+    wait_for(lambda: cluster.replicas_agree("load"), "replicas agree")
 
 
 # ---- Rot: what is changed while a broker is down ----
