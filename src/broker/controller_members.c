@@ -12,6 +12,14 @@ static bool stays(const struct cluster_metadata *metadata, uint32_t broker_id)
     return broker != NULL && !broker->is_leaving;
 }
 
+/* A broker is unregistered only without a vote, so a voter that is not registered is a founder that
+ * is on its way: removed, it would wait for a group that waits for it. */
+static bool is_founder_to_come(const struct cluster_metadata *metadata,
+                               const struct replica_member_view *member)
+{
+    return member->is_voter && cluster_broker_find(metadata, member->node_id) == NULL;
+}
+
 uint32_t controller_members_voters_wanted(uint32_t broker_count)
 {
     if (broker_count >= 5) {
@@ -74,7 +82,7 @@ static bool remove_voter(const struct replica_group_view *view, uint32_t broker_
     return false;
 }
 
-/* Who is of the cluster is a member, and nobody else. */
+/* Who is of the cluster is a member, and nobody else but founders on their way. */
 static bool follow_brokers(const struct cluster_metadata *metadata,
                            const struct replica_group_view *view,
                            struct controller_members_step *step)
@@ -83,14 +91,9 @@ static bool follow_brokers(const struct cluster_metadata *metadata,
         const struct replica_member_view *member = &view->members[i];
         /* It may still hear that it was unregistered, when it runs. */
         bool has_heard = !member->is_active || member->match_index >= view->commit_index;
-        if (cluster_broker_find(metadata, member->node_id) != NULL || !has_heard) {
-            continue;
-        }
-        if (!member->is_voter) {
+        if (!member->is_voter && cluster_broker_find(metadata, member->node_id) == NULL &&
+            has_heard) {
             return step_to(step, member->node_id, MEMBER_NONE);
-        }
-        if (remove_voter(view, member->node_id, metadata, step)) {
-            return true;
         }
     }
     size_t position = 0;
@@ -124,6 +127,9 @@ static struct census take_census(const struct cluster_metadata *metadata,
     while ((broker = cluster_broker_next(metadata, &position)) != NULL) {
         staying += broker->is_leaving ? 0 : 1;
     }
+    for (uint32_t i = 0; i < view->member_count; i++) {
+        staying += is_founder_to_come(metadata, &view->members[i]) ? 1 : 0;
+    }
     census.wanted = controller_members_voters_wanted(staying);
     for (uint32_t i = 0; i < view->member_count; i++) {
         const struct replica_member_view *member = &view->members[i];
@@ -134,11 +140,15 @@ static struct census take_census(const struct cluster_metadata *metadata,
         if (!member->is_voter) {
             continue;
         }
-        if (!stays(metadata, member->node_id)) {
+        bool is_to_come = is_founder_to_come(metadata, member);
+        if (!is_to_come && !stays(metadata, member->node_id)) {
             census.leaving_voter = member->node_id;
             continue;
         }
         census.voters++;
+        if (is_to_come) {
+            continue;
+        }
         if (member->node_id != view->leader && (spare_is_active || !member->is_active)) {
             census.spare_voter = member->node_id;
             spare_is_active = member->is_active;

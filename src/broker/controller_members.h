@@ -3,7 +3,8 @@
  * controller_members.h -- who belongs to the controller group, and who of them votes: follows from
  * the registered brokers, one change at a time.
  *
- *  - Every registered broker is a member, since it needs the metadata; nobody else is.
+ *  - Every registered broker is a member, since it needs the metadata; nobody else is, but founders
+ *    that have not registered yet, which keep their votes.
  *  - Votes: all of up to three brokers, three of four, five of more.  Leaving brokers do not count.
  *    Learners that have the whole log are made voters when that leads to an odd number.
  *  - A voter whose disk was lost is removed; it comes back as a learner like any other.
