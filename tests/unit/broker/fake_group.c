@@ -243,6 +243,32 @@ void replica_group_quarantine(struct replica_manager *manager, uint64_t group_id
     replica_group_stop(manager, group_id, false, done, context);
 }
 
+void replica_manager_refuse_data(struct replica_manager *manager, bool refuses)
+{
+    (void)manager;
+    (void)refuses;
+}
+
+struct replica_group *replica_group_next(struct replica_manager *manager, size_t *position)
+{
+    (void)manager;
+    (void)position;
+    return NULL;
+}
+
+uint64_t replica_group_id(const struct replica_group *group)
+{
+    (void)group;
+    unreachable_code(); /* there is never a next one */
+}
+
+enum replica_result replica_transfer_leadership(struct replica_group *group, uint32_t node_id)
+{
+    (void)group;
+    (void)node_id;
+    return REPLICA_NOT_LEADER;
+}
+
 struct replica_group *replica_group_find(struct replica_manager *manager, uint64_t group_id)
 {
     (void)manager;
