@@ -177,6 +177,23 @@ static void find(const struct partition *partition, struct offset_item *item)
     answer(item, WIRE_ERROR_NONE);
 }
 
+/* Where the log ends is answered only by who was still the leader when it was asked: another one
+ * may have acknowledged more, and a leader that was cut off does not know it yet. */
+static void lead_confirmed(void *context, bool confirmed)
+{
+    struct offset_item *item = context;
+    struct partition *partition = partition_find(item->ask->shard, item->head.group_id);
+    enum wire_error error = WIRE_ERROR_NOT_LEADER_OR_FOLLOWER;
+    if (confirmed && partition != NULL) {
+        error = partition_leads(partition, &item->head);
+    }
+    if (error == WIRE_ERROR_NONE) {
+        find(partition, item);
+    } else {
+        answer(item, error);
+    }
+}
+
 void offsets_perform(struct broker_shard *shard, struct ask *base)
 {
     struct offset_ask *ask = container_of(base, struct offset_ask, ask);
@@ -198,10 +215,12 @@ void offsets_perform(struct broker_shard *shard, struct ask *base)
         if (error == WIRE_ERROR_NONE) {
             error = partition_check_epoch(partition, item->current_leader_epoch, &item->head);
         }
-        if (error == WIRE_ERROR_NONE) {
-            find(partition, item);
-        } else {
+        if (error != WIRE_ERROR_NONE) {
             answer(item, error);
+        } else if (item->timestamp_ms == OFFSET_LATEST) {
+            replica_read_barrier(partition->group, lead_confirmed, item);
+        } else {
+            find(partition, item);
         }
     }
 }
