@@ -188,6 +188,9 @@ static void check_majority(struct check_raft *check, const struct truth *truth, 
     }
     for (uint32_t i = 0; i < members->voter_count; i++) {
         uint32_t voter = members->voters[i];
+        if (seen_of(check, voter, truth->id)->start == 0) {
+            return; /* what its earlier life saved is not known here any more */
+        }
         const struct raft *other = running_raft(check, voter, truth->id);
         uint64_t there = 0;
         if (other != NULL) {
@@ -287,6 +290,11 @@ static void look(struct check_raft *check, uint32_t host, uint32_t start,
         return;
     }
     struct truth *truth = truth_of(check, group->id);
+    if (replica_group_is_joining(group) && raft_last_index(raft) < seen->last) {
+        /* Another life of the replica: its broker found it damaged, or gave it up and got it back.
+         */
+        memset(seen, 0, sizeof *seen);
+    }
     bool is_new = seen->start != start;
     if (is_new) {
         check_restart(check, truth, host, raft, seen);
