@@ -36,7 +36,7 @@ void api_allocate_producer_ids(struct request *request)
     struct allocate_producer_ids_request message;
     struct wire_cursor cursor = request_cursor(request);
     if (!allocate_producer_ids_request_decode(&message, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

@@ -194,7 +194,7 @@ void api_alter_partition_reassignments(struct request *request)
     struct reassignment_work *work = arena_allocate(&request->arena, sizeof(*work));
     if (work == NULL ||
         !alter_partition_reassignments_request_decode(&work->body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

@@ -17,7 +17,7 @@ void api_announce_leaders(struct request *request)
     struct announce_leaders_request message;
     struct wire_cursor cursor = request_cursor(request);
     if (!announce_leaders_request_decode(&message, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

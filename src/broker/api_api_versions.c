@@ -93,7 +93,7 @@ void api_api_versions(struct request *request)
     struct wire_cursor cursor = request_cursor(request);
     struct api_versions_request body;
     if (!api_versions_request_decode(&body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

@@ -15,7 +15,7 @@ void api_complete_reassignment(struct request *request)
     struct complete_reassignment_request message;
     struct wire_cursor cursor = request_cursor(request);
     if (!complete_reassignment_request_decode(&message, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

@@ -108,7 +108,7 @@ void api_create_partitions(struct request *request)
     struct wire_cursor cursor = request_cursor(request);
     struct extension_work *work = arena_allocate(&request->arena, sizeof(*work));
     if (work == NULL || !create_partitions_request_decode(&work->body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

@@ -188,7 +188,7 @@ void api_create_topics(struct request *request)
     struct wire_cursor cursor = request_cursor(request);
     struct creation_work *work = arena_allocate(&request->arena, sizeof(*work));
     if (work == NULL || !create_topics_request_decode(&work->body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

@@ -87,7 +87,7 @@ void api_delete_groups(struct request *request)
     struct wire_cursor cursor = request_cursor(request);
     struct delete_groups_request body;
     if (!delete_groups_request_decode(&body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

@@ -60,7 +60,7 @@ void api_describe_cluster(struct request *request)
     struct wire_cursor cursor = request_cursor(request);
     struct describe_cluster_request body;
     if (!describe_cluster_request_decode(&body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

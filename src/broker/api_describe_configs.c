@@ -292,7 +292,7 @@ void api_describe_configs(struct request *request)
     struct wire_cursor cursor = request_cursor(request);
     struct description description = {.request = request, .is_complete = true};
     if (!describe_configs_request_decode(&description.body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

@@ -151,7 +151,7 @@ void api_describe_groups(struct request *request)
     struct wire_cursor cursor = request_cursor(request);
     struct describe_groups_request body;
     if (!describe_groups_request_decode(&body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

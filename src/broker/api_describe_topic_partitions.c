@@ -197,7 +197,7 @@ void api_describe_topic_partitions(struct request *request)
     struct wire_cursor cursor = request_cursor(request);
     struct page page = {.request = request};
     if (!describe_topic_partitions_request_decode(&page.body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

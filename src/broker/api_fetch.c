@@ -396,7 +396,7 @@ void api_fetch(struct request *request)
     struct wire_cursor cursor = request_cursor(request);
     struct fetch_work *work = arena_allocate(&request->arena, sizeof(*work));
     if (work == NULL || !fetch_request_decode(&work->body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

@@ -158,7 +158,7 @@ void api_find_coordinator(struct request *request)
         return;
     }
     if (!find_coordinator_request_decode(&work->body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

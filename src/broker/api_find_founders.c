@@ -15,7 +15,7 @@ void api_find_founders(struct request *request)
     struct find_founders_request message;
     struct wire_cursor cursor = request_cursor(request);
     if (!find_founders_request_decode(&message, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

@@ -56,8 +56,8 @@ void api_forward(struct request *request)
 {
     struct forward_request forward;
     struct wire_cursor cursor = request_cursor(request);
-    if (!forward_request_decode(&forward, request->version, &cursor) || !wire_expect_end(&cursor) ||
-        forward.body.length < 0) {
+    if (!forward_request_decode(&forward, request->version, &cursor) ||
+        !request_body_ends(request, &cursor) || forward.body.length < 0) {
         request_malformed(request, &cursor);
         return;
     }

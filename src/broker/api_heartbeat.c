@@ -55,7 +55,7 @@ void api_heartbeat(struct request *request)
         return;
     }
     if (!heartbeat_request_decode(&work->body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

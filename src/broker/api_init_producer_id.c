@@ -108,7 +108,7 @@ void api_init_producer_id(struct request *request)
     struct wire_cursor cursor = request_cursor(request);
     struct init_producer_id_request body;
     if (!init_producer_id_request_decode(&body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

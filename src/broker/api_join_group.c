@@ -156,7 +156,8 @@ void api_join_group(struct request *request)
 {
     struct wire_cursor cursor = request_cursor(request);
     struct join_group_request body;
-    if (!join_group_request_decode(&body, request->version, &cursor) || !wire_expect_end(&cursor)) {
+    if (!join_group_request_decode(&body, request->version, &cursor) ||
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

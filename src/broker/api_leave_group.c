@@ -81,7 +81,7 @@ void api_leave_group(struct request *request)
         return;
     }
     if (!leave_group_request_decode(&work->body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

@@ -170,7 +170,7 @@ void api_list_groups(struct request *request)
         return;
     }
     if (!list_groups_request_decode(&work->body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

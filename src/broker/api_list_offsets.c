@@ -176,7 +176,7 @@ void api_list_offsets(struct request *request)
     struct arena *arena = &request->arena;
     struct offsets_work *work = arena_allocate(arena, sizeof(*work));
     if (work == NULL || !list_offsets_request_decode(&work->body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

@@ -118,7 +118,7 @@ void api_list_partition_reassignments(struct request *request)
     struct list_partition_reassignments_request body;
     struct list_partition_reassignments_response response;
     if (!list_partition_reassignments_request_decode(&body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

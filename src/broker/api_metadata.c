@@ -358,7 +358,7 @@ void api_metadata(struct request *request)
     struct wire_cursor cursor = request_cursor(request);
     struct metadata_work *work = arena_allocate(&request->arena, sizeof(*work));
     if (work == NULL || !metadata_request_decode(&work->body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

@@ -154,7 +154,7 @@ void api_offset_commit(struct request *request)
         return;
     }
     if (!offset_commit_request_decode(&work->body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

@@ -128,7 +128,7 @@ void api_offset_delete(struct request *request)
         return;
     }
     if (!offset_delete_request_decode(&work->body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

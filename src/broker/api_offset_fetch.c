@@ -320,7 +320,7 @@ void api_offset_fetch(struct request *request)
     struct wire_cursor cursor = request_cursor(request);
     struct offset_fetch_request body;
     if (!offset_fetch_request_decode(&body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

@@ -51,7 +51,7 @@ void api_peer_hello(struct request *request)
     struct peer_hello_request hello;
     struct wire_cursor cursor = request_cursor(request);
     if (!peer_hello_request_decode(&hello, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

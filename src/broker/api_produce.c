@@ -306,7 +306,7 @@ void api_produce(struct request *request)
     struct wire_cursor cursor = request_cursor(request);
     struct produce_work *work = arena_allocate(&request->arena, sizeof(*work));
     if (work == NULL || !produce_request_decode(&work->body, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

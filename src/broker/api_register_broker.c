@@ -73,7 +73,7 @@ void api_register_broker(struct request *request)
     struct wire_cursor cursor = request_cursor(request);
     struct cluster_broker broker;
     if (!register_broker_request_decode(&message, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

@@ -77,7 +77,7 @@ void api_stop_partition_raft_group(struct request *request)
     struct stop_partition_raft_group_request message;
     struct wire_cursor cursor = request_cursor(request);
     if (!stop_partition_raft_group_request_decode(&message, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

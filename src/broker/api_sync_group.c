@@ -93,7 +93,8 @@ void api_sync_group(struct request *request)
 {
     struct wire_cursor cursor = request_cursor(request);
     struct sync_group_request body;
-    if (!sync_group_request_decode(&body, request->version, &cursor) || !wire_expect_end(&cursor)) {
+    if (!sync_group_request_decode(&body, request->version, &cursor) ||
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

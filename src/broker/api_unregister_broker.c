@@ -72,7 +72,7 @@ void api_unregister_broker(struct request *request)
     struct unregister_broker_request message;
     struct wire_cursor cursor = request_cursor(request);
     if (!unregister_broker_request_decode(&message, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }
@@ -84,7 +84,7 @@ void api_recommission_broker(struct request *request)
     struct recommission_broker_request message;
     struct wire_cursor cursor = request_cursor(request);
     if (!recommission_broker_request_decode(&message, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

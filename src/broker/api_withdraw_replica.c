@@ -29,7 +29,7 @@ void api_withdraw_replica(struct request *request)
     struct withdraw_replica_request message;
     struct wire_cursor cursor = request_cursor(request);
     if (!withdraw_replica_request_decode(&message, request->version, &cursor) ||
-        !wire_expect_end(&cursor)) {
+        !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }

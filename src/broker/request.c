@@ -20,6 +20,14 @@ struct wire_cursor request_cursor(struct request *request)
     return cursor;
 }
 
+bool request_body_ends(const struct request *request, struct wire_cursor *cursor)
+{
+    if (request->configuration != NULL && request->configuration->type < REQUEST_FIRST_PEER_TYPE) {
+        return cursor->error == NULL;
+    }
+    return wire_expect_end(cursor);
+}
+
 void request_malformed(struct request *request, const struct wire_cursor *cursor)
 {
     request->is_malformed = true;
