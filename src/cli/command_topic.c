@@ -8,43 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROGRESS_MS 500
-
-static rd_kafka_AdminOptions_t *admin_options(rd_kafka_t *client, rd_kafka_admin_op_t operation,
-                                              const struct tool_options *options)
-{
-    char error[256];
-    rd_kafka_AdminOptions_t *admin = rd_kafka_AdminOptions_new(client, operation);
-    rd_kafka_AdminOptions_set_request_timeout(admin, options->timeout_ms, error, sizeof error);
-    rd_kafka_AdminOptions_set_operation_timeout(admin, options->timeout_ms, error, sizeof error);
-    return admin;
-}
-
-/* The result, or NULL after the timeout; on a terminal it says that, and how long, it waits. */
-static rd_kafka_event_t *wait_for_result(rd_kafka_queue_t *queue,
-                                         const struct tool_options *options)
-{
-    rd_kafka_event_t *event = NULL;
-    int waited_ms = 0;
-    bool shows_progress = tool_shows_progress(options);
-    while (event == NULL && waited_ms < options->timeout_ms + 1000) {
-        event = rd_kafka_queue_poll(queue, PROGRESS_MS);
-        waited_ms += PROGRESS_MS;
-        if (event == NULL && shows_progress) {
-            fprintf(stderr, "\rwaiting for the cluster, %d s", waited_ms / 1000);
-        }
-    }
-    if (shows_progress) {
-        fprintf(stderr, "\r\033[K");
-    }
-    return event;
-}
-
 /* Waits for the one result of a topic operation; prints it. */
 static int finish_topic_operation(rd_kafka_queue_t *queue, const struct tool_options *options,
                                   bool is_creation, const char *done)
 {
-    rd_kafka_event_t *event = wait_for_result(queue, options);
+    rd_kafka_event_t *event = tool_wait_for_result(queue, options);
     if (event == NULL) {
         return tool_fail("no answer from the cluster (%s)", options->brokers);
     }
@@ -132,7 +100,7 @@ int command_topic_create(const struct tool_options *options)
     if (client != NULL) {
         rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
         rd_kafka_AdminOptions_t *admin =
-            admin_options(client, RD_KAFKA_ADMIN_OP_CREATETOPICS, options);
+            tool_admin_options(client, RD_KAFKA_ADMIN_OP_CREATETOPICS, options);
         rd_kafka_CreateTopics(client, &topic, 1, admin, queue);
         status = finish_topic_operation(queue, options, true, "created");
         rd_kafka_AdminOptions_destroy(admin);
@@ -158,7 +126,8 @@ int command_topic_delete(const struct tool_options *options)
     }
     rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(name);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
-    rd_kafka_AdminOptions_t *admin = admin_options(client, RD_KAFKA_ADMIN_OP_DELETETOPICS, options);
+    rd_kafka_AdminOptions_t *admin =
+        tool_admin_options(client, RD_KAFKA_ADMIN_OP_DELETETOPICS, options);
     rd_kafka_DeleteTopics(client, &topic, 1, admin, queue);
     int status = finish_topic_operation(queue, options, false, "deleted");
     rd_kafka_AdminOptions_destroy(admin);

@@ -31,6 +31,13 @@ static const struct tool_command commands[] = {
      "Moves partitions to other brokers; without --partition all, led in turn by the brokers "
      "named.",
      command_topic_reassign},
+    {"group", "list", "", "Lists the consumer groups and their states.", command_group_list},
+    {"group", "describe", "GROUP", "Shows members, what they read, and how far behind they are.",
+     command_group_describe},
+    {"group", "delete", "GROUP", "Deletes a group without members and what it committed.",
+     command_group_delete},
+    {"group", "reset-offsets", "GROUP --topic NAME [--partition N] --to beginning|end|OFFSET",
+     "Sets from where a group without members reads on.", command_group_reset_offsets},
     {"produce", "",
      "TOPIC [--partition N] [--key-separator TEXT] [--acks all|1|0] [--compression CODEC]",
      "Sends every line of standard input as a message.", command_produce},

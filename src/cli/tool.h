@@ -53,6 +53,10 @@ int command_topic_list(const struct tool_options *options);
 int command_topic_describe(const struct tool_options *options);
 int command_topic_delete(const struct tool_options *options);
 int command_topic_reassign(const struct tool_options *options);
+int command_group_list(const struct tool_options *options);
+int command_group_describe(const struct tool_options *options);
+int command_group_delete(const struct tool_options *options);
+int command_group_reset_offsets(const struct tool_options *options);
 int command_produce(const struct tool_options *options);
 int command_consume(const struct tool_options *options);
 int command_cluster_decommission(const struct tool_options *options);
@@ -87,6 +91,13 @@ rd_kafka_t *tool_client(const struct tool_options *options, rd_kafka_type_t type
                         const char *const *set,
                         void (*on_delivery)(rd_kafka_t *client, const rd_kafka_message_t *message,
                                             void *context));
+
+/* Options of an admin request, with the time the tool's options give; the caller destroys them. */
+rd_kafka_AdminOptions_t *tool_admin_options(rd_kafka_t *client, rd_kafka_admin_op_t operation,
+                                            const struct tool_options *options);
+/* The result, which the caller destroys, or NULL after the timeout; on a terminal it says that, and
+ * how long, it waits. */
+rd_kafka_event_t *tool_wait_for_result(rd_kafka_queue_t *queue, const struct tool_options *options);
 
 /* GET from an admin address; NULL after a message in error.  The caller releases the document. */
 json_t *tool_admin_get(const struct tool_options *options, const char *address, const char *path,

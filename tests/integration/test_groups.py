@@ -1,10 +1,11 @@
 """Consumer groups with real clients: members come and go, offsets stay, coordinators die."""
+import json
 import threading
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from kafka import KafkaConsumer
-from kafka.admin import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from cluster import wait_for
 
@@ -242,3 +243,36 @@ def test_the_offsets_topic_is_internal_and_in_kafkas_format(make_cluster):
     assert message.key() == key
     assert message.value()[:10] == b"\0\3" + (17).to_bytes(8, "big")
     raw.close()
+    described = KafkaAdminClient(bootstrap_servers=cluster.bootstrap)
+    (topic,) = described.describe_topics([OFFSETS_TOPIC])
+    assert topic["is_internal"] and len(topic["partitions"]) == 1
+    (answer,) = described.describe_configs([ConfigResource(ConfigResourceType.TOPIC, OFFSETS_TOPIC)])
+    configs = {row[0]: row[1] for row in answer.resources[0][4]}
+    assert configs["cleanup.policy"] == "compact"
+    described.close()
+
+
+def test_the_tool_shows_resets_and_deletes_groups(make_cluster, members):
+    cluster = fast_groups(make_cluster)
+    cluster.create_topic("work", partitions=4)
+    produce(cluster, "work", 0, 40)
+    seen = {}
+    (member,) = start_members(cluster, members, "readers", "work", seen, 1)
+    wait_for(lambda: committed_offsets(cluster, "readers", "work") == [10] * 4, "all is committed")
+    assert cluster.tool("group", "list").stdout.split() == ["Stable", "readers"]
+    shown = json.loads(cluster.tool("group", "describe", "readers", "-o", "json").stdout)
+    assert shown["state"] == "Stable"
+    assert [len(m["assigned"]) for m in shown["members"]] == [4]
+    assert [(row["offset"], row["end"], row["lag"]) for row in shown["offsets"]] == [(10, 10, 0)] * 4
+    refused = cluster.tool("group", "delete", "readers", check=False)
+    assert refused.returncode == 1 and "not empty" in refused.stderr.lower(), refused.stderr
+    member.stop()
+    cluster.tool("group", "reset-offsets", "readers", "--topic", "work", "--partition", "2",
+                 "--to", "beginning")
+    assert committed_offsets(cluster, "readers", "work") == [10, 10, 0, 10]
+    assert "10            0" in cluster.tool("group", "describe", "readers").stdout
+    beyond = cluster.tool("group", "reset-offsets", "readers", "--topic", "work", "--to", "11",
+                          check=False)
+    assert beyond.returncode == 1 and "0" in beyond.stderr and "10" in beyond.stderr
+    cluster.tool("group", "delete", "readers")
+    assert cluster.tool("group", "list").stdout == ""

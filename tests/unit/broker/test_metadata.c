@@ -461,7 +461,6 @@ static void the_coordinator_is_the_leader_of_the_groups_partition(void **state)
     assert_int_equal(topic->partition_count, 1);
     assert_int_equal(topic->partitions[0].replica_count, 1);
     assert_true(topic->is_internal);
-    assert_string_equal(topic_config_text(&topic->config, "cleanup.policy"), "compact");
     struct partition_spec spec = {.group_id = topic->partitions[0].group_id,
                                   .topic = "__consumer_offsets",
                                   .topic_id = topic->id};
