@@ -40,6 +40,7 @@ struct replica_group {
     struct applier_standing standing;
     uint64_t high_watermark;
     bool is_full;
+    bool is_deposed;
     uint32_t active;
     bool is_used;
 };
@@ -134,6 +135,11 @@ void fake_group_save(struct replica_group *group)
 void fake_group_set_full(struct replica_group *group, bool is_full)
 {
     group->is_full = is_full;
+}
+
+void fake_group_depose_unknowingly(struct replica_group *group)
+{
+    group->is_deposed = true;
 }
 
 void fake_group_set_active(struct replica_group *group, uint32_t count)
@@ -260,6 +266,12 @@ uint64_t replica_group_id(const struct replica_group *group)
 {
     (void)group;
     unreachable_code(); /* there is never a next one */
+}
+
+void replica_read_barrier(struct replica_group *group, void (*done)(void *context, bool confirmed),
+                          void *context)
+{
+    done(context, group->standing.is_leader && !group->is_deposed);
 }
 
 enum replica_result replica_transfer_leadership(struct replica_group *group, uint32_t node_id)

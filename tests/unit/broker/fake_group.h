@@ -30,6 +30,8 @@ void fake_group_commit_all(struct replica_group *group);
 void fake_group_save(struct replica_group *group);
 /* Proposals find the log full. */
 void fake_group_set_full(struct replica_group *group, bool is_full);
+/* Another one leads, and this replica has not heard of it: read barriers fail. */
+void fake_group_depose_unknowingly(struct replica_group *group);
 /* Members in touch, of three voters. */
 void fake_group_set_active(struct replica_group *group, uint32_t count);
 /* The next so many reads have to load something first; fake_group_load() ends that. */

@@ -222,6 +222,18 @@ static void epochs_are_fenced_and_copies_refused(void **state)
     fixture_close(&fixture);
 }
 
+static void a_leader_that_was_replaced_does_not_tell_the_end(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    open_with_batches(&fixture);
+    fake_group_depose_unknowingly(fixture_group(&fixture, "t", 0));
+    assert_int_equal(find(&fixture, -1).error_code, WIRE_ERROR_NOT_LEADER_OR_FOLLOWER);
+    assert_int_equal(find(&fixture, -1).offset, -1);
+    assert_int_equal(find(&fixture, -2).error_code, WIRE_ERROR_NONE);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +245,7 @@ int main(void)
         cmocka_unit_test(the_old_form_is_a_list),
         cmocka_unit_test(every_version_finds_the_same),
         cmocka_unit_test(epochs_are_fenced_and_copies_refused),
+        cmocka_unit_test(a_leader_that_was_replaced_does_not_tell_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
