@@ -6,9 +6,10 @@ BUILD ?= build
 SUITES ?= all
 SECONDS_EACH ?= 10
 SEED ?= 1
+MINUTES ?= 10
 MINUTES ?= 2
 
-.PHONY: all build run test bench sim chaos fuzz cover asan ubsan tsan format format-check setup clean
+.PHONY: all build run test bench sim bugs soak chaos fuzz cover asan ubsan tsan format format-check setup clean
 
 all: build
 
@@ -37,6 +38,14 @@ sim: build
 # Real brokers under kills, pauses, partitions, power cuts ...; tools/run_chaos --list names the faults.
 chaos: build
 	tools/run_chaos --build $(BUILD) --minutes $(MINUTES)
+
+# Plants known mistakes and demands that the tests find them.
+bugs: setup
+	tools/run_bug_bank
+
+# Adds MINUTES of simulation to docs/design/soak-ledger.md.
+soak: build
+	tools/run_soak --build $(BUILD) --minutes $(MINUTES)
 
 fuzz:
 	@tools/setup
