@@ -232,11 +232,10 @@ static void fault_full_disk(struct atlas *atlas)
 
 static void fault_disk_error(struct atlas *atlas)
 {
-    static const enum sim_disk_fault faults[] = {SIM_DISK_READ_FAILS, SIM_DISK_WRITE_FAILS,
-                                                 SIM_DISK_SYNC_FAILS};
+    static const enum sim_disk_fault faults[] = {SIM_DISK_READ_FAILS, SIM_DISK_WRITE_FAILS};
     uint32_t host = draw_host(atlas);
     excuse(atlas, host);
-    sim_disk_fault(host_at(atlas, host), faults[draw(atlas, 3)], "");
+    sim_disk_fault(host_at(atlas, host), faults[draw(atlas, 2)], "");
 }
 
 static void fault_wipe(struct atlas *atlas)

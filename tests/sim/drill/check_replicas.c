@@ -32,8 +32,9 @@ struct reading {
     struct drill *drill;
     uint32_t host;
     uint64_t group_id;
-    int64_t end_offset;  /* the high watermark: what is compared lies below */
-    int64_t next_offset; /* -1: nothing read yet */
+    int64_t end_offset;   /* the high watermark: what is compared lies below */
+    int64_t start_offset; /* the log's: what stands below it is on its way out */
+    int64_t next_offset;  /* -1: nothing read yet */
     char prefix[64];
     struct map *batches; /* base offset + 1 -> struct held_batch */
 };
@@ -51,7 +52,9 @@ static void compare(struct reading *reading, const struct wire_batch *batch)
     uint32_t crc = crc32c(0, batch->data, batch->total_bytes);
     uint64_t key = (uint64_t)batch->base_offset + 1;
     struct held_batch *held = map_get(reading->batches, key);
-    if (reading->next_offset >= 0 && batch->base_offset != reading->next_offset) {
+    bool follows =
+        reading->next_offset <= reading->start_offset || batch->base_offset == reading->next_offset;
+    if (!follows) {
         sim_world_fail(reading->drill->world,
                        "replica-divergence: group %lu, broker %u: %ld follows on %ld",
                        (unsigned long)reading->group_id, reading->host, (long)batch->base_offset,
@@ -102,13 +105,13 @@ static void read_replica(struct drill *drill, uint32_t host, uint64_t group_id, 
         .host = host,
         .group_id = group_id,
         .end_offset = (int64_t)replica_high_watermark(group),
+        .start_offset = (int64_t)log_start_offset(replica_group_log(group)),
         .next_offset = -1,
         .batches = batches,
     };
     (void)snprintf(reading.prefix, sizeof reading.prefix, "groups/%lu/", (unsigned long)group_id);
     sim_disk_list(drill->hosts[host], read_segment, &reading);
-    uint64_t start = log_start_offset(replica_group_log(group));
-    if (reading.end_offset > (int64_t)start && reading.next_offset < reading.end_offset) {
+    if (reading.end_offset > reading.start_offset && reading.next_offset < reading.end_offset) {
         sim_world_fail(drill->world,
                        "replica-divergence: group %lu, broker %u: its files end at %ld, below %ld",
                        (unsigned long)group_id, host, (long)reading.next_offset,
