@@ -15,7 +15,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define CONNECT_MS 3000
+#define CONNECT_MS 1000
 #define BACKOFF_LEAST_MS 50
 #define BACKOFF_MOST_MS 1000
 /* A connection that held this long makes the next attempt an early one; one that breaks at once
