@@ -104,9 +104,14 @@ void log_set_start_offset(struct log *log, uint64_t offset)
 
 /* ---- Reset ---- */
 
+/* Also those that retention has let go and no flush has removed yet: nobody else would. */
 static int remove_all_segments(struct log *log)
 {
     int result = 0;
+    while (log->doomed.count > 0 && result == 0) {
+        log->doomed.count--;
+        result = log_remove_files(log->directory, log->doomed.bases[log->doomed.count], true);
+    }
     while (log->segment_count > 0 && result == 0) {
         struct log_segment *segment = log_active(log);
         result = log_remove_files(log->directory, segment->base_offset, true);
@@ -123,7 +128,6 @@ static void forget_everything(struct log *log)
         log_segment_release(log->cuts[i].segment);
     }
     log->cut_count = 0;
-    log->doomed.count = 0;
     memory_free(log->found_starts);
     log->found_starts = NULL;
     memory_free(log->epochs.pending);

@@ -303,6 +303,30 @@ static void test_reset(void **state)
     fake_reset();
 }
 
+/* What retention has let go is not durable yet when the log begins anew: no file of it stays. */
+static void test_reset_after_retention(void **state)
+{
+    (void)state;
+    const struct log_retention retention = {.retention_ms = -1, .retention_bytes = 1500};
+    fake_reset();
+    assert_int_equal(open_log(), 0);
+    fixture_append_term(opened, 1);
+    for (uint64_t i = 1; i <= 4; i++) {
+        fixture_append_batch(opened, 1, 30, 1900, 1000, i);
+    }
+    submit(1);
+    log_set_commit(opened, log_last_index(opened));
+    log_set_snapshot(opened, log_last_index(opened));
+    assert_true(log_apply_retention(opened, &retention, 2000));
+    size_t size;
+    assert_non_null(fake_file(FIRST, &size));
+    log_detach(opened);
+    assert_int_equal(log_reset(opened, 200, 2, 190, NULL), 0);
+    assert_null(fake_file(FIRST, &size));
+    close_log();
+    fake_reset();
+}
+
 /* A reset that the disk refuses leaves a log that acknowledges nothing more; what was there before
  * is there again. */
 static void test_failed_reset(void **state)
@@ -332,7 +356,8 @@ int main(void)
         cmocka_unit_test(test_torn_segment),    cmocka_unit_test(test_bit_flip_in_the_middle),
         cmocka_unit_test(test_torn_hard_state), cmocka_unit_test(test_missing_segment_and_index),
         cmocka_unit_test(test_snapshot),        cmocka_unit_test(test_failure_at_every_step),
-        cmocka_unit_test(test_reset),           cmocka_unit_test(test_failed_reset),
+        cmocka_unit_test(test_reset),           cmocka_unit_test(test_reset_after_retention),
+        cmocka_unit_test(test_failed_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
