@@ -258,6 +258,9 @@ static void arrive(struct net_end *to, struct sim_packet *packet)
         end_break(to, "connection refused");
         break;
     case PACKET_DATA:
+        if (to->broken != NULL) {
+            break; /* what was sent behind a reset is not received, or there would be a gap */
+        }
         list_append(&to->received, &packet->node);
         end_tell(to);
         return;
