@@ -20,7 +20,8 @@ struct atlas {
     bool is_on;
     bool is_scheduled;
     uint64_t faults;
-    uint32_t injured;                                 /* the host that lost its disk; 0: none */
+    uint32_t injured; /* the host that lost its disk or some of it; 0: none */
+    bool is_wiped;    /* the injured one lost all */
     uint64_t excused_until_ns[SWARM_BROKERS_MAX + 1]; /* its disk fails by our hand */
 };
 
@@ -232,10 +233,16 @@ static void fault_full_disk(struct atlas *atlas)
 
 static void fault_disk_error(struct atlas *atlas)
 {
-    static const enum sim_disk_fault faults[] = {SIM_DISK_READ_FAILS, SIM_DISK_WRITE_FAILS};
+    bool is_read = draw(atlas, 2) == 0;
     uint32_t host = draw_host(atlas);
+    if (is_read) {
+        if (atlas->injured != 0 || !swarm_bears_a_loss(&atlas->drill->swarm)) {
+            return;
+        }
+        atlas->injured = host;
+    }
     excuse(atlas, host);
-    sim_disk_fault(host_at(atlas, host), faults[draw(atlas, 2)], "");
+    sim_disk_fault(host_at(atlas, host), is_read ? SIM_DISK_READ_FAILS : SIM_DISK_WRITE_FAILS, "");
 }
 
 static void fault_wipe(struct atlas *atlas)
@@ -248,6 +255,7 @@ static void fault_wipe(struct atlas *atlas)
     sim_host_kill(host_at(atlas, host));
     sim_host_wipe(host_at(atlas, host));
     atlas->injured = host;
+    atlas->is_wiped = true;
     check_raft_injured(atlas->drill->raft, host);
 }
 
@@ -351,10 +359,12 @@ void atlas_calm(struct atlas *atlas)
         sim_host_resume(host);
         sim_host_crash_at_operation(host, 0, SIM_CRASH_KILL);
         sim_disk_slow(host, 0);
+        sim_disk_drop_faults(host);
         sim_disk_set_options(host, &disk);
         sim_disk_set_capacity(host, UINT64_C(1) << 40);
     }
     drill_admin_churn(atlas->drill->admin, false);
+    atlas_watch(atlas);
 }
 
 bool atlas_excuses(const struct atlas *atlas, uint32_t host)
@@ -367,11 +377,18 @@ bool atlas_has_injured(const struct atlas *atlas)
     return atlas->injured != 0;
 }
 
+bool atlas_has_wiped(const struct atlas *atlas)
+{
+    return atlas->injured != 0 && atlas->is_wiped;
+}
+
 void atlas_watch(struct atlas *atlas)
 {
-    if (atlas->injured != 0 && rest_host_is_whole(atlas->drill, atlas->injured)) {
+    if (atlas->injured != 0 && !sim_disk_has_fault(host_at(atlas, atlas->injured)) &&
+        rest_host_is_whole(atlas->drill, atlas->injured)) {
         sim_world_trace(atlas->drill->world, "host %u is whole again", atlas->injured);
         atlas->injured = 0;
+        atlas->is_wiped = false;
     }
 }
 

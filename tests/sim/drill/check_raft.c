@@ -183,7 +183,7 @@ static void check_majority(struct check_raft *check, const struct truth *truth, 
 {
     const struct raft_membership *members = raft_membership(raft);
     uint32_t durable = 0;
-    if (atlas_has_injured(check->drill->atlas)) {
+    if (atlas_has_wiped(check->drill->atlas)) {
         return;
     }
     for (uint32_t i = 0; i < members->voter_count; i++) {
@@ -324,16 +324,25 @@ static void look(struct check_raft *check, uint32_t host, uint32_t start,
     seen->high_watermark = group->high_watermark;
 }
 
+/* Who died since the last look; for all hosts before any of them is looked at. */
+static void note_deaths(struct check_raft *check)
+{
+    for (uint32_t host = 1; host <= check->drill->swarm.brokers; host++) {
+        bool is_alive = sim_host_broker(check->drill->hosts[host]) != NULL;
+        if (check->was_alive[host] != is_alive) {
+            check->was_alive[host] = is_alive;
+            check->died_unseen[host] = !is_alive && !check->is_looking_on;
+        }
+    }
+}
+
 void check_raft_run(struct check_raft *check)
 {
     struct drill *drill = check->drill;
+    note_deaths(check);
     for (uint32_t host = 1; host <= drill->swarm.brokers; host++) {
         struct broker *broker = sim_host_broker(drill->hosts[host]);
         uint32_t start = sim_host_starts(drill->hosts[host]);
-        if (check->was_alive[host] != (broker != NULL)) {
-            check->was_alive[host] = broker != NULL;
-            check->died_unseen[host] = broker == NULL && !check->is_looking_on;
-        }
         for (uint32_t i = 0; broker != NULL && i < broker_shard_count(broker); i++) {
             struct replica_manager *replicas = broker_shard_at(broker, i)->replicas;
             const struct replica_group *group;

@@ -242,16 +242,6 @@ static void rage(struct drill *drill)
     (void)run_until(drill, drill->swarm.safety_ms * MS, never);
 }
 
-static bool bears_one_down(const struct drill *drill)
-{
-    for (uint32_t i = 0; i < drill->swarm.topic_count; i++) {
-        if (drill->swarm.topics[i].replicas < 3) {
-            return false;
-        }
-    }
-    return !atlas_has_injured(drill->atlas);
-}
-
 static bool is_settled(struct drill *drill)
 {
     if (!drill_admin_is_idle(drill->admin) || !rest_cluster_is_at_rest(drill, NULL, 0)) {
@@ -269,7 +259,8 @@ static bool heal(struct drill *drill)
 {
     enter(drill, DRILL_HEAL);
     atlas_calm(drill->atlas);
-    if (bears_one_down(drill) && prng_below(&drill->prng, 4) == 0) {
+    bool bears_one_down = swarm_bears_a_loss(&drill->swarm) && !atlas_has_injured(drill->atlas);
+    if (bears_one_down && prng_below(&drill->prng, 4) == 0) {
         uint32_t host = 1 + (uint32_t)prng_below(&drill->prng, drill->swarm.brokers);
         drill->stays_down[host] = true;
         sim_host_kill(drill->hosts[host]);

@@ -8,7 +8,7 @@
 #include "broker/broker.h"
 #include "cluster/cluster.h"
 #include "drill/drill.h"
-#include "replica/replica.h"
+#include "replica/group.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -70,6 +70,11 @@ static bool is_caught_up(struct drill *drill, uint32_t host, uint64_t group_id, 
     }
     if (find_leader(drill, group_id, &leader) == 0) {
         return no(why, why_size, "group %lu has no leader", (unsigned long)group_id);
+    }
+    /* One that serves what is whole of it until its group goes on without it.  Not so the
+     * controller's, which no one replaces while it runs. */
+    if (group_id != CLUSTER_CONTROLLER_GROUP_ID && group->is_damaged) {
+        return no(why, why_size, "group %lu: broker %u is damaged", (unsigned long)group_id, host);
     }
     replica_group_view(group, &here);
     for (uint32_t i = 0; i < leader.member_count; i++) {

@@ -84,11 +84,17 @@ static void draw_faults(struct swarm *swarm, struct prng *prng)
     for (uint32_t i = 0; i < SWARM_FAULT_KINDS; i++) {
         swarm->has[i] = chance(prng, fault_rows[i].percent);
     }
+    swarm->has[SWARM_WIPE] = swarm->has[SWARM_WIPE] && swarm_bears_a_loss(swarm);
+}
+
+bool swarm_bears_a_loss(const struct swarm *swarm)
+{
     for (uint32_t i = 0; i < swarm->topic_count; i++) {
         if (swarm->topics[i].replicas < 3) {
-            swarm->has[SWARM_WIPE] = false;
+            return false;
         }
     }
+    return true;
 }
 
 void swarm_draw(struct swarm *swarm, uint64_t seed)

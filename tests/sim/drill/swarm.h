@@ -81,6 +81,8 @@ struct swarm {
 };
 
 void swarm_draw(struct swarm *swarm, uint64_t seed);
+/* Every partition has replicas enough to go on without one of them. */
+bool swarm_bears_a_loss(const struct swarm *swarm);
 const char *swarm_fault_name(enum swarm_fault fault);
 /* In one line, with its newline. */
 void swarm_print(const struct swarm *swarm, FILE *file);
