@@ -22,6 +22,22 @@ void sim_disk_fault(struct sim_host *host, enum sim_disk_fault fault, const char
     list_append(&host->faults, &waiting->node);
 }
 
+bool sim_disk_has_fault(const struct sim_host *host)
+{
+    return !list_is_empty(&host->faults);
+}
+
+void sim_disk_drop_faults(struct sim_host *host)
+{
+    list_for_each(&host->faults, node)
+    {
+        struct sim_fault *fault = container_of(node, struct sim_fault, node);
+        list_remove(&fault->node);
+        own_free(fault->part);
+        own_free(fault);
+    }
+}
+
 void sim_disk_set_options(struct sim_host *host, const struct sim_disk_options *options)
 {
     host->disk_options = *options;

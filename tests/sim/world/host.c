@@ -52,12 +52,7 @@ void host_free(struct sim_host *host)
     if (host->client_loop != NULL) {
         loop_free_client(host->client_loop);
     }
-    list_for_each(&host->faults, node)
-    {
-        struct sim_fault *fault = container_of(node, struct sim_fault, node);
-        own_free(fault->part);
-        own_free(fault);
-    }
+    sim_disk_drop_faults(host);
     list_for_each(&host->ends, node)
     {
         list_remove(node); /* the connections go after all hosts */

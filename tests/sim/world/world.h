@@ -254,6 +254,9 @@ enum sim_disk_fault {
     SIM_DISK_WRITE_MISDIRECTED, /* the medium gets it at another sector of the same file */
 };
 void sim_disk_fault(struct sim_host *host, enum sim_disk_fault fault, const char *part);
+/* Some fault on demand has not met its operation yet; takes these back. */
+bool sim_disk_has_fault(const struct sim_host *host);
+void sim_disk_drop_faults(struct sim_host *host);
 void sim_disk_set_options(struct sim_host *host, const struct sim_disk_options *options);
 /* Free space comes and goes: a smaller capacity makes writes fail with ENOSPC. */
 void sim_disk_set_capacity(struct sim_host *host, uint64_t capacity_bytes);
