@@ -47,13 +47,13 @@ struct partition {
     uint64_t leads_since_ns; /* of the newest leadership of this broker */
     struct producer_table *producers;
     struct coordinator *coordinator; /* of __consumer_offsets only, else NULL */
-    int64_t snapshot_asked_ms; /* when retention last asked for a snapshot */
-    uint64_t saved_offset;     /* flushed here below it */
-    struct list commits;       /* produce items that wait for the majority (acks=-1) */
-    struct list saves;         /* for this broker's flush (acks=1) */
-    struct list room;          /* for room in the log or a ready leader; not appended yet */
-    uint64_t room_bytes;       /* Invariant: the sum of their batches */
-    struct list fetches;       /* fetch items that wait for data */
+    int64_t snapshot_asked_ms;       /* when retention last asked for a snapshot */
+    uint64_t saved_offset;           /* flushed here below it */
+    struct list commits;             /* produce items that wait for the majority (acks=-1) */
+    struct list saves;               /* for this broker's flush (acks=1) */
+    struct list room;                /* for room in the log or a ready leader; not appended yet */
+    uint64_t room_bytes;             /* Invariant: the sum of their batches */
+    struct list fetches;             /* fetch items that wait for data */
 };
 
 struct partition_rules partition_rules_of(const struct topic_config *config);

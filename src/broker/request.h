@@ -134,8 +134,9 @@ void request_dispatch(struct request *request);
 
 /* A cursor over the body with the request's arena. */
 struct wire_cursor request_cursor(struct request *request);
-/* Nothing was wrong, and nothing is left over.  Of a client's request the rest is let pass, as Kafka
- * does: librdkafka (seen in 2.0) ends several flexible requests with a tag section too many. */
+/* Nothing was wrong, and nothing is left over.  Of a client's request the rest is let pass, as
+ * Kafka does: librdkafka (seen in 2.0) ends several flexible requests with a tag section too many.
+ */
 bool request_body_ends(const struct request *request, struct wire_cursor *cursor);
 /* Decoding failed: logs what and where, counts it and closes the connection. */
 void request_malformed(struct request *request, const struct wire_cursor *cursor);

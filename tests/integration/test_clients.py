@@ -72,15 +72,6 @@ def test_kafka_python(shared_cluster, topic_name, codec):
     consumer.close()
 
 
-def test_consumer_groups_are_refused_clearly(shared_cluster):
-    """Not built yet: a client is told to wait and retry, and never gets a wrong answer."""
-    import struct
-    from protocol import Connection, request, string
-    with Connection(shared_cluster.brokers[1].kafka_port) as connection:
-        answer = connection.ask(request(10, 0, string("group")))
-        assert struct.unpack(">ih", answer[:6]) == (7, 15)
-
-
 def test_the_example_program(shared_cluster):
     import subprocess
     from cluster import BUILD
