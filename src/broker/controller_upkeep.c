@@ -61,6 +61,9 @@ static void keep_members(struct controller_upkeep *upkeep)
     struct replica_group_view view;
     struct controller_members_step step;
     replica_group_view(shard->controller->group, &view);
+    if (view.leader != shard->broker_id) {
+        return; /* no longer leads, which the controller is told only at the end of this turn */
+    }
     if (upkeep->lost != 0 && member_standing_of(&view, upkeep->lost, NULL) != MEMBER_VOTER) {
         upkeep->lost = 0;
     }
