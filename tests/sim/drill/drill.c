@@ -61,10 +61,21 @@ static void judge_end(struct drill *drill, uint32_t host)
     }
 }
 
+/* What an operator does once the disks are well again. */
+static void tend(struct drill *drill, uint32_t host)
+{
+    bool is_calm = drill->phase == DRILL_HEAL || drill->phase == DRILL_PROGRESS;
+    if (is_calm && sim_host_state(drill->hosts[host]) == SIM_HOST_RUNNING &&
+        rest_host_awaits_restart(drill, host)) {
+        sim_host_terminate(drill->hosts[host]);
+    }
+}
+
 static void watch_host(struct drill *drill, uint32_t host)
 {
     enum sim_host_state state = sim_host_state(drill->hosts[host]);
     uint64_t now_ns = sim_world_now_ns(drill->world);
+    tend(drill, host);
     if (state != SIM_HOST_OFF && state != SIM_HOST_IDLE) {
         return;
     }

@@ -141,6 +141,23 @@ bool rest_host_is_whole(struct drill *drill, uint32_t host)
            host_is_whole(drill, host, NULL, 0);
 }
 
+bool rest_host_awaits_restart(struct drill *drill, uint32_t host)
+{
+    struct broker *broker = sim_host_broker(drill->hosts[host]);
+    for (uint32_t i = 0; broker != NULL && i < broker_shard_count(broker); i++) {
+        struct replica_manager *replicas = broker_shard_at(broker, i)->replicas;
+        struct replica_group *group;
+        size_t position = 0;
+        while (replicas != NULL &&
+               (group = replica_group_next_failed(replicas, &position)) != NULL) {
+            if (group->failure == REPLICA_DISK_FAILED) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* Nothing runs here that the metadata does not place here. */
 static bool runs_nothing_else(struct drill *drill, uint32_t host, char *why, size_t why_size)
 {

@@ -23,6 +23,11 @@ struct replica_group *rest_find_group(struct broker *broker, uint64_t group_id);
  * committed. */
 bool rest_host_is_whole(struct drill *drill, uint32_t host);
 
+/* A group that could not be opened, for its disk failed just then, waits for its broker to be
+ * started again: that is an operator's, the broker goes on with the other groups
+ * (design/replica.md). */
+bool rest_host_awaits_restart(struct drill *drill, uint32_t host);
+
 /* The whole cluster, but for hosts that stay down, is at rest: all know the same metadata; every
  * group has one leader, all its replicas there have the same committed end, and nothing runs that
  * the metadata does not know.  When not, why (may be NULL) says so. */
