@@ -144,6 +144,11 @@ bool rest_host_is_whole(struct drill *drill, uint32_t host)
 bool rest_host_awaits_restart(struct drill *drill, uint32_t host)
 {
     struct broker *broker = sim_host_broker(drill->hosts[host]);
+    struct replica_group *controller =
+        broker == NULL ? NULL : rest_find_group(broker, CLUSTER_CONTROLLER_GROUP_ID);
+    if (controller != NULL && controller->is_damaged) {
+        return true;
+    }
     for (uint32_t i = 0; broker != NULL && i < broker_shard_count(broker); i++) {
         struct replica_manager *replicas = broker_shard_at(broker, i)->replicas;
         struct replica_group *group;

@@ -23,8 +23,8 @@ struct replica_group *rest_find_group(struct broker *broker, uint64_t group_id);
  * committed. */
 bool rest_host_is_whole(struct drill *drill, uint32_t host);
 
-/* A group that could not be opened, for its disk failed just then, waits for its broker to be
- * started again: that is an operator's, the broker goes on with the other groups
+/* A group that could not be opened, for its disk failed just then, or a controller group that met a
+ * read that failed, waits for its broker to be started again: that is an operator's
  * (design/replica.md). */
 bool rest_host_awaits_restart(struct drill *drill, uint32_t host);
 
