@@ -27,8 +27,6 @@
 #include "raft/raft.h"
 #include "replica/group.h"
 
-#include <string.h>
-
 /* Committed entries from first on, up to the next run, are of this term. */
 struct run {
     uint64_t first;
@@ -39,7 +37,8 @@ struct run {
 struct truth {
     uint64_t id;
     uint64_t committed;
-    struct run *runs; /* ascending */
+    uint64_t last_most; /* the largest index any replica ever had */
+    struct run *runs;   /* ascending */
     size_t run_count;
     size_t run_capacity;
     struct map leaders; /* term -> node id */
@@ -47,11 +46,13 @@ struct truth {
 
 /* A replica as it was seen last. */
 struct seen {
+    uint64_t group_id;
+    uint64_t look;  /* the latest at which it ran */
     uint32_t start; /* of the process */
     bool is_leader;
     uint64_t term;
     uint64_t last;
-    uint64_t saved;
+    uint64_t saved; /* or may have, once it does not run */
     uint64_t commit;
     uint64_t high_watermark;
     uint64_t durable; /* committed and durable here: must be there for ever */
@@ -61,8 +62,7 @@ struct check_raft {
     struct drill *drill;
     struct map truths;
     struct map seen[SWARM_BROKERS_MAX + 1]; /* by group */
-    bool was_alive[SWARM_BROKERS_MAX + 1];
-    bool died_unseen[SWARM_BROKERS_MAX + 1]; /* it may have saved more than was seen */
+    uint64_t looks;
     bool is_looking_on; /* nothing happened since the last look but a fault of the atlas */
     uint64_t commits;
 };
@@ -86,6 +86,7 @@ static struct seen *seen_of(struct check_raft *check, uint32_t host, uint64_t gr
     struct seen *seen = map_get(&check->seen[host], group_id);
     if (seen == NULL) {
         seen = memory_allocate_zeroed(sizeof *seen);
+        seen->group_id = group_id;
         (void)map_put(&check->seen[host], group_id, seen);
     }
     return seen;
@@ -178,6 +179,17 @@ static const struct raft *running_raft(struct check_raft *check, uint32_t host, 
     return group == NULL ? NULL : group->raft;
 }
 
+/* Whether a replica that does not run now has saved the index, or may have without being seen: it
+ * ended since the last look, and not by a fault that was looked at; or its process is a new one in
+ * which it was not seen yet. */
+static bool may_have_saved(const struct check_raft *check, uint32_t host, const struct seen *seen,
+                           uint64_t index)
+{
+    bool ended_unseen = seen->look + 1 == check->looks && !check->is_looking_on;
+    bool is_new = seen->start != sim_host_starts(check->drill->hosts[host]);
+    return seen->saved >= index || ended_unseen || is_new;
+}
+
 static void check_majority(struct check_raft *check, const struct truth *truth, uint32_t host,
                            const struct raft *raft, uint64_t index, uint64_t term)
 {
@@ -188,7 +200,8 @@ static void check_majority(struct check_raft *check, const struct truth *truth, 
     }
     for (uint32_t i = 0; i < members->voter_count; i++) {
         uint32_t voter = members->voters[i];
-        if (seen_of(check, voter, truth->id)->start == 0) {
+        const struct seen *seen = seen_of(check, voter, truth->id);
+        if (seen->start == 0) {
             return; /* what its earlier life saved is not known here any more */
         }
         const struct raft *other = running_raft(check, voter, truth->id);
@@ -197,12 +210,7 @@ static void check_majority(struct check_raft *check, const struct truth *truth, 
             durable += raft_saved_index(other) >= index &&
                        (!raft_term_at(other, index, &there) || there == term);
         } else {
-            /* What a broker held that died before our eyes is known; where a group is just being
-             * opened or closed, it may have saved more than was seen. */
-            bool is_known = sim_host_broker(check->drill->hosts[voter]) == NULL &&
-                            !check->died_unseen[voter] &&
-                            sim_host_state(check->drill->hosts[voter]) != SIM_HOST_STARTING;
-            durable += !is_known || seen_of(check, voter, truth->id)->saved >= index;
+            durable += may_have_saved(check, voter, seen, index);
         }
     }
     if (durable < members->voter_count / 2 + 1) {
@@ -290,6 +298,7 @@ static void look(struct check_raft *check, uint32_t host, uint32_t start,
 {
     const struct raft *raft = group->raft;
     struct seen *seen = seen_of(check, host, group->id);
+    seen->look = check->looks;
     if (is_unchanged(group, seen, start)) {
         return;
     }
@@ -297,7 +306,7 @@ static void look(struct check_raft *check, uint32_t host, uint32_t start,
     if (replica_group_is_joining(group) && raft_last_index(raft) < seen->last) {
         /* Another life of the replica: its broker found it damaged, or gave it up and got it back.
          */
-        memset(seen, 0, sizeof *seen);
+        *seen = (struct seen){.group_id = group->id, .look = check->looks};
     }
     bool is_new = seen->start != start;
     if (is_new) {
@@ -305,6 +314,9 @@ static void look(struct check_raft *check, uint32_t host, uint32_t start,
         seen->is_leader = false;
     } else {
         check_forward(check, group->id, host, group, seen);
+    }
+    if (raft_last_index(raft) > truth->last_most) {
+        truth->last_most = raft_last_index(raft);
     }
     uint64_t saved = raft_saved_index(raft);
     uint64_t commit = raft_commit_index(raft);
@@ -324,14 +336,16 @@ static void look(struct check_raft *check, uint32_t host, uint32_t start,
     seen->high_watermark = group->high_watermark;
 }
 
-/* Who died since the last look; for all hosts before any of them is looked at. */
-static void note_deaths(struct check_raft *check)
+/* Replicas that ended unseen since the last look have saved at most what there is by now. */
+static void note_ends(struct check_raft *check)
 {
     for (uint32_t host = 1; host <= check->drill->swarm.brokers; host++) {
-        bool is_alive = sim_host_broker(check->drill->hosts[host]) != NULL;
-        if (check->was_alive[host] != is_alive) {
-            check->was_alive[host] = is_alive;
-            check->died_unseen[host] = !is_alive && !check->is_looking_on;
+        size_t position = 0;
+        struct seen *seen;
+        while ((seen = map_next(&check->seen[host], &position)) != NULL) {
+            if (seen->look + 1 == check->looks && !check->is_looking_on) {
+                seen->saved = truth_of(check, seen->group_id)->last_most;
+            }
         }
     }
 }
@@ -339,7 +353,7 @@ static void note_deaths(struct check_raft *check)
 void check_raft_run(struct check_raft *check)
 {
     struct drill *drill = check->drill;
-    note_deaths(check);
+    check->looks++;
     for (uint32_t host = 1; host <= drill->swarm.brokers; host++) {
         struct broker *broker = sim_host_broker(drill->hosts[host]);
         uint32_t start = sim_host_starts(drill->hosts[host]);
@@ -352,6 +366,7 @@ void check_raft_run(struct check_raft *check)
             }
         }
     }
+    note_ends(check);
 }
 
 void check_raft_fault(struct check_raft *check, void (*act)(struct atlas *atlas),
