@@ -4,6 +4,12 @@
  *
  * First everything is read and judged, then the disk is changed: on -EBADMSG nothing was.
  *
+ * What is read may stand in the page cache only: written by a process that was killed before it
+ * synced, or by one whose sync failed.  After the latter the kernel calls the pages clean, so that
+ * another sync succeeds and does nothing.  What no checkpoint vouches for is therefore written
+ * again, with the bytes that were found, and synced before it is judged; from there on it counts as
+ * saved.
+ *
  * What may be wrong after a crash, and is mended: a torn end of the epochs file; a torn end of the
  * last segment; control entries behind that end; an empty segment file whose first write never
  * came; files below the log's start that were to be unlinked; a reset that was interrupted.
@@ -25,6 +31,7 @@
 #define SUFFIX_LENGTH 4 /* ".log" */
 #define DIGITS 20
 #define EPOCHS_GARBAGE_BYTES_MAX (64u << 10) /* rewritten when it is larger and mostly garbage */
+#define SAVE_BYTES (256u << 10)              /* read and written again at once */
 
 /* What a recovery works with. */
 struct recovery {
@@ -109,6 +116,77 @@ static int compare_bases(const void *left, const void *right)
     return a < b ? -1 : a > b;
 }
 
+/* ---- What is found is made durable ---- */
+
+static int open_epochs(struct log *log, uint64_t size)
+{
+    char *path = log_path(log->directory, EPOCHS_NAME);
+    int result = io_file_open(&log->epochs.file, path, IO_OPEN_WRITE);
+    memory_free(path);
+    log->epochs.end_position = size;
+    log->epochs.durable_length = size;
+    return result;
+}
+
+/* The epoch log and the names, before anything is done because of what they say. */
+static int save_epochs(struct recovery *recovery, const struct buf *content)
+{
+    struct log *log = recovery->log;
+    const struct log_checkpoint *checkpoint = &recovery->state.checkpoint;
+    uint64_t from = checkpoint->sequence > 0 ? checkpoint->epochs_length : 0;
+    ensure(from <= content->length_bytes);
+    int result = open_epochs(log, content->length_bytes);
+    if (result == 0 && from < content->length_bytes) {
+        result = io_file_write(log->epochs.file, from, content->data + from,
+                               content->length_bytes - (size_t)from);
+    }
+    if (result == 0) {
+        result = io_file_sync(log->epochs.file);
+    }
+    if (result == 0) {
+        result = io_directory_sync(log->directory);
+    }
+    return result == 0 ? 0 : failed(recovery, "cannot save the epoch log", result);
+}
+
+/* Writes what is seen of a file from a position on to where it was seen. */
+static int write_again(struct io_file *file, uint64_t position, uint64_t end)
+{
+    uint8_t *bytes = memory_allocate(SAVE_BYTES);
+    int result = 0;
+    while (result == 0 && position < end) {
+        size_t length = end - position < SAVE_BYTES ? (size_t)(end - position) : SAVE_BYTES;
+        size_t done = 0;
+        result = io_file_read(file, position, bytes, length, &done);
+        if (result == 0) {
+            result = done == length ? io_file_write(file, position, bytes, length) : -EIO;
+        }
+        position += length;
+    }
+    memory_free(bytes);
+    return result;
+}
+
+/* A segment, from where the checkpoint vouches for it. */
+static int save_segment(struct recovery *recovery, const struct log_segment *segment,
+                        uint64_t file_size)
+{
+    const struct log_checkpoint *checkpoint = &recovery->state.checkpoint;
+    require(segment->file != NULL);
+    uint64_t from = 0;
+    if (checkpoint->sequence > 0 && segment->base_offset < checkpoint->segment_base) {
+        return 0;
+    }
+    if (checkpoint->sequence > 0 && segment->base_offset == checkpoint->segment_base) {
+        from = checkpoint->position;
+    }
+    int result = from < file_size ? write_again(segment->file, from, file_size) : 0;
+    if (result == 0) {
+        result = io_file_sync(segment->file);
+    }
+    return result == 0 ? 0 : failed(recovery, "cannot save a segment", result);
+}
+
 static int read_epochs(struct recovery *recovery)
 {
     char *path = log_path(recovery->log->directory, EPOCHS_NAME);
@@ -120,12 +198,14 @@ static int read_epochs(struct recovery *recovery)
     }
     recovery->epochs_size = content->length_bytes;
     result = log_epochs_replay(content->data, content->length_bytes, &recovery->state);
-    buf_release(content);
     if (result != 0) {
-        return damaged(recovery, EPOCHS_NAME, recovery->state.problem_position,
-                       recovery->state.problem);
+        result = damaged(recovery, EPOCHS_NAME, recovery->state.problem_position,
+                         recovery->state.problem);
+    } else {
+        result = save_epochs(recovery, content);
     }
-    return 0;
+    buf_release(content);
+    return result;
 }
 
 /* ---- Segments ---- */
@@ -335,6 +415,9 @@ static int recover_segments(struct recovery *recovery)
         result = open_segment(recovery, recovery->bases[i], &segment, &file_size);
         if (result == 0) {
             log_segments_push(recovery->log, segment);
+            result = save_segment(recovery, segment, file_size);
+        }
+        if (result == 0) {
             result = i + 1 < recovery->base_count
                          ? recover_closed(recovery, segment, file_size, recovery->bases[i + 1])
                          : recover_last(recovery, segment, file_size);
@@ -350,6 +433,7 @@ static int recover_segments(struct recovery *recovery)
         log_active(recovery->log)->index_is_unsaved = true;
         log_segments_push(recovery->log, empty_last);
         recovery->active_file_size = 0;
+        result = save_segment(recovery, empty_last, 0);
     } else {
         note_useless(recovery, empty_last->base_offset);
         log_segment_release(empty_last);
@@ -374,59 +458,6 @@ static int cut_controls(struct recovery *recovery)
         recovery->controls_were_cut = true;
     }
     return 0;
-}
-
-/* ---- Durability ---- */
-
-static int open_epochs(struct log *log, uint64_t size)
-{
-    char *path = log_path(log->directory, EPOCHS_NAME);
-    int result = io_file_open(&log->epochs.file, path, IO_OPEN_WRITE);
-    memory_free(path);
-    log->epochs.end_position = size;
-    log->epochs.durable_length = size;
-    return result;
-}
-
-/* What was found may stand in the page cache only, written by a process that was killed before it
- * synced: from here on it counts as saved, so it is synced now.  What the checkpoint vouches for is
- * left alone. */
-static int sync_segments(struct recovery *recovery)
-{
-    const struct log_checkpoint *checkpoint = &recovery->state.checkpoint;
-    struct log *log = recovery->log;
-    int result = 0;
-    for (size_t i = 0; result == 0 && i < log->segment_count; i++) {
-        const struct log_segment *segment = log->segments[i];
-        if (checkpoint->sequence > 0 && segment->base_offset < checkpoint->segment_base) {
-            continue;
-        }
-        struct io_file *file = segment->file == NULL ? NULL : io_file_reference(segment->file);
-        if (file == NULL) {
-            char *path = log_segment_path(log->directory, segment->base_offset, LOG_SEGMENT_SUFFIX);
-            result = io_file_open(&file, path, IO_OPEN_WRITE);
-            memory_free(path);
-        }
-        if (result == 0) {
-            result = io_file_sync(file);
-        }
-        io_file_release(file);
-    }
-    return result;
-}
-
-/* Likewise the epoch log and the names, before anything is done because of what they say. */
-static int sync_epochs(struct recovery *recovery)
-{
-    struct log *log = recovery->log;
-    int result = open_epochs(log, recovery->epochs_size);
-    if (result == 0) {
-        result = io_file_sync(log->epochs.file);
-    }
-    if (result == 0) {
-        result = io_directory_sync(log->directory);
-    }
-    return result == 0 ? 0 : failed(recovery, "cannot sync the epoch log", result);
 }
 
 /* ---- Mending ---- */
@@ -467,9 +498,9 @@ static int mend(struct recovery *recovery, bool *tail_was_cut)
 {
     struct log *log = recovery->log;
     struct log_segment *active = log_active(log);
-    int result = sync_segments(recovery);
+    int result = 0;
     bool data_was_cut = recovery->active_file_size > active->size_bytes;
-    if (result == 0 && data_was_cut) {
+    if (data_was_cut) {
         result = io_file_truncate(active->file, active->size_bytes);
         if (result == 0) {
             result = io_file_sync(active->file);
@@ -567,9 +598,6 @@ static int recover_existing(struct recovery *recovery, bool *tail_was_cut)
 {
     struct log *log = recovery->log;
     int result = read_epochs(recovery);
-    if (result == 0) {
-        result = sync_epochs(recovery);
-    }
     if (result != 0) {
         return result;
     }
