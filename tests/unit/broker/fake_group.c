@@ -222,6 +222,10 @@ void replica_group_stop(struct replica_manager *manager, uint64_t group_id, bool
     (void)delete_data;
     struct replica_group *group = fake_group(group_id);
     if (group != NULL) {
+        if (group->standing.leader != 0) {
+            group->standing = (struct applier_standing){.term = group->standing.term};
+            group->applier->type->standing_changed(group->applier, &group->standing);
+        }
         for (uint32_t i = 0; i < group->log.count; i++) {
             buf_release(group->log.batches[i].buf);
         }
