@@ -25,6 +25,8 @@ struct io_file {
     bool is_cold;
     struct content seen;
     struct content durable;
+    bool *lost; /* by sector: clean, but never written; no sync writes it before a write does */
+    size_t lost_count;
 };
 
 struct name {
@@ -88,6 +90,7 @@ void io_file_release(struct io_file *file)
     if (file != NULL && --file->references == 0) {
         memory_free(file->seen.data);
         memory_free(file->durable.data);
+        memory_free(file->lost);
         memory_free(file);
     }
 }
@@ -258,6 +261,10 @@ int io_file_write(struct io_file *file, uint64_t position, const void *data, siz
     if (length > 0) {
         memcpy(file->seen.data + position, data, length);
     }
+    for (size_t at = position / SECTOR; at < file->lost_count && at * SECTOR < position + length;
+         at++) {
+        file->lost[at] = false;
+    }
     return 0;
 }
 
@@ -270,13 +277,49 @@ int io_file_truncate(struct io_file *file, uint64_t size)
     return result;
 }
 
+static bool is_lost(const struct io_file *file, size_t sector)
+{
+    return sector < file->lost_count && file->lost[sector];
+}
+
+static void sync_content(struct io_file *file)
+{
+    content_resize(&file->durable, file->seen.size);
+    for (size_t at = 0; at < file->seen.size; at += SECTOR) {
+        size_t left = file->seen.size - at;
+        if (!is_lost(file, at / SECTOR)) {
+            memcpy(file->durable.data + at, file->seen.data + at, left < SECTOR ? left : SECTOR);
+        }
+    }
+}
+
 int io_file_sync(struct io_file *file)
 {
     int result = outcome(true);
     if (result == 0) {
-        content_copy(&file->durable, &file->seen);
+        sync_content(file);
     }
     return result;
+}
+
+void fake_lose_unsynced(void)
+{
+    for (size_t i = 0; i < disk.name_count; i++) {
+        struct io_file *file = disk.names[i].seen;
+        if (file == NULL) {
+            continue;
+        }
+        size_t count = (file->seen.size + SECTOR - 1) / SECTOR;
+        memory_free(file->lost);
+        file->lost = memory_allocate_zeroed((count + 1) * sizeof(bool));
+        file->lost_count = count;
+        for (size_t at = 0; at < file->seen.size; at += SECTOR) {
+            size_t end = at + SECTOR < file->seen.size ? at + SECTOR : file->seen.size;
+            file->lost[at / SECTOR] =
+                end > file->durable.size ||
+                memcmp(file->seen.data + at, file->durable.data + at, end - at) != 0;
+        }
+    }
 }
 
 int io_directory_make(const char *path)
@@ -443,7 +486,8 @@ static void survive(struct io_file *file, struct prng *prng)
     struct content after = {0};
     content_resize(&after, size);
     for (size_t at = 0; at < size; at += SECTOR) {
-        const struct content *from = prng_below(prng, 2) == 0 ? durable : seen;
+        const struct content *from =
+            is_lost(file, at / SECTOR) || prng_below(prng, 2) == 0 ? durable : seen;
         size_t end = at + SECTOR < size ? at + SECTOR : size;
         end = end < from->size ? end : from->size;
         if (end > at) {
@@ -452,6 +496,7 @@ static void survive(struct io_file *file, struct prng *prng)
     }
     content_copy(seen, &after);
     content_copy(durable, &after);
+    file->lost_count = 0;
     memory_free(after.data);
 }
 

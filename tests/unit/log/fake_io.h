@@ -30,6 +30,9 @@ void fake_fail_at(uint32_t nth, int error, bool is_lasting);
 bool fake_fault_is_ahead(void); /* the nth operation has not come yet */
 /* The process has died and another one begins: flushes have failed, the disk works again. */
 void fake_restart(void);
+/* A sync has failed: what is not durable is clean now, and no sync writes it before a write does.
+ */
+void fake_lose_unsynced(void);
 /* The power goes: pending flushes and works fail; then the disk holds what survived. */
 void fake_cut_power(struct prng *prng);
 void fake_advance_ms(int64_t ms);

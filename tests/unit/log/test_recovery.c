@@ -313,11 +313,10 @@ static void test_damage_long_after_a_truncation(void **state)
 
 /* ---- What stands in the page cache only ---- */
 
-/* A process is killed at any step of its writes; the next one finds what was not synced yet and
- * counts it as saved.  Then the power goes: it must still be there. */
-static void test_what_a_killed_process_left_is_kept(void **state)
+/* A process ends at any step of its writes; the next one finds what is not durable and counts it as
+ * saved.  Then the power goes: it must still be there. */
+static void assert_what_was_found_is_kept(bool sync_has_failed)
 {
-    (void)state;
     bool was_idle = false;
     for (uint32_t steps = 0; !was_idle; ++steps) {
         for (uint64_t seed = 0; seed < 20; ++seed) {
@@ -333,6 +332,9 @@ static void test_what_a_killed_process_left_is_kept(void **state)
                 was_idle = !fake_step();
             }
             abandon_log();
+            if (sync_has_failed) {
+                fake_lose_unsynced();
+            }
             assert_int_equal(open_log(), 0);
             const struct log_found first = found;
             abandon_log();
@@ -347,6 +349,19 @@ static void test_what_a_killed_process_left_is_kept(void **state)
         }
     }
     fake_reset();
+}
+
+static void test_what_a_killed_process_left_is_kept(void **state)
+{
+    (void)state;
+    assert_what_was_found_is_kept(false);
+}
+
+/* The kernel calls clean what it could not write: a sync alone does not make it durable. */
+static void test_what_a_failed_sync_left_is_kept(void **state)
+{
+    (void)state;
+    assert_what_was_found_is_kept(true);
 }
 
 /* ---- What may be anything ---- */
@@ -676,6 +691,7 @@ int main(void)
         cmocka_unit_test(test_a_good_batch_in_a_void_segment),
         cmocka_unit_test(test_damage_long_after_a_truncation),
         cmocka_unit_test(test_what_a_killed_process_left_is_kept),
+        cmocka_unit_test(test_what_a_failed_sync_left_is_kept),
         cmocka_unit_test(test_other_names_are_left_alone),
         cmocka_unit_test(test_index_files_are_wrong),
         cmocka_unit_test(test_a_segment_is_loaded_once_for_all),
