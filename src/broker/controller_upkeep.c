@@ -189,12 +189,31 @@ void controller_upkeep_note_lost(struct controller_upkeep *upkeep, uint32_t brok
     }
 }
 
+/* ---- A controller that cannot read its log ---- */
+
+/* It goes on as a member, but as leader it might never apply what a leader must know; and it can
+ * be elected after it met the damage. */
+static void hand_over_if_damaged(struct broker_shard *shard)
+{
+    struct replica_group *group = shard->controller->group;
+    struct replica_group_view view;
+    if (group == NULL || !replica_group_is_damaged(shard->replicas, CLUSTER_CONTROLLER_GROUP_ID)) {
+        return;
+    }
+    replica_group_view(group, &view);
+    if (view.leader == shard->broker_id) {
+        /* If nobody can take it now, the next pass tries again. */
+        (void)replica_transfer_leadership(group, 0);
+    }
+}
+
 /* ---- Life ---- */
 
 static void pass_due(struct io_timer *timer)
 {
     struct controller_upkeep *upkeep = container_of(timer, struct controller_upkeep, timer);
     struct broker_shard *shard = upkeep->shard;
+    hand_over_if_damaged(shard);
     if (!controller_is_leader(shard)) {
         upkeep->lost = 0;
         ask_for_vote(shard);
