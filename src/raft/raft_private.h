@@ -85,6 +85,8 @@ struct raft_backlog_step {
     uint64_t bytes;
 };
 
+/* What an idle group's heartbeats need stands first: a thousand of them cost little but their cache
+ * misses. */
 struct raft {
     struct raft_options options;
     struct prng prng;
@@ -135,12 +137,6 @@ struct raft {
     uint64_t mark;        /* of this life, while it may not vote; 0: it may */
     uint64_t proof_index; /* it may vote when commit is there; 0: not known */
 
-    /* Membership. */
-    struct raft_membership membership;
-    uint64_t membership_index;
-    struct raft_membership membership_previous; /* to fall back to when the newest is truncated */
-    uint64_t membership_previous_index;
-
     /* Leader. */
     struct raft_slot *slots; /* one for every other member */
     uint32_t slot_count;
@@ -153,20 +149,6 @@ struct raft {
     bool is_transfer_asked; /* TIMEOUT_NOW left since the last heartbeat */
     uint64_t transfer_deadline_ticks;
     uint32_t farewell_to; /* a removed leader asks this one to take over; 0: nobody */
-    struct raft_backlog_step backlog[RAFT_BACKLOG_STEPS];
-    uint32_t backlog_count;
-    uint64_t backlog_bytes;
-
-    /* Barriers given out: passed, then failed, then waiting; ascending rounds. */
-    uint64_t barriers[RAFT_BARRIERS_MAX];
-    uint32_t barrier_count;
-    uint32_t barrier_passed_count;
-    uint32_t barrier_failed_count;
-
-    /* Sends whose report is still due though their slot is gone. */
-    uint32_t *owed;
-    uint32_t owed_count;
-    uint32_t owed_capacity;
 
     /* Effects. */
     struct raft_message *messages;
@@ -181,6 +163,28 @@ struct raft {
     uint32_t reported_leader;
     uint64_t reported_term;
     uint64_t reported_commit;
+
+    /* Barriers given out: passed, then failed, then waiting; ascending rounds. */
+    uint32_t barrier_count;
+    uint32_t barrier_passed_count;
+    uint32_t barrier_failed_count;
+    uint64_t barriers[RAFT_BARRIERS_MAX];
+
+    /* Sends whose report is still due though their slot is gone. */
+    uint32_t *owed;
+    uint32_t owed_count;
+    uint32_t owed_capacity;
+
+    /* Leader: entries proposed and not committed. */
+    uint64_t backlog_bytes;
+    uint32_t backlog_count;
+    struct raft_backlog_step backlog[RAFT_BACKLOG_STEPS];
+
+    /* Membership. */
+    struct raft_membership membership;
+    uint64_t membership_index;
+    struct raft_membership membership_previous; /* to fall back to when the newest is truncated */
+    uint64_t membership_previous_index;
 };
 
 static inline uint64_t raft_min(uint64_t left, uint64_t right)
@@ -279,6 +283,8 @@ bool raft_slot_is_owed(const struct raft *raft, uint32_t node_id);
 /* Whether a follower is to be sent entries, or a snapshot, now. */
 bool raft_slot_wants_send(const struct raft *raft, const struct raft_slot *slot);
 bool raft_slot_wants_snapshot(const struct raft *raft, const struct raft_slot *slot);
+/* The follower has everything and knows it, and nobody waits for its next answer. */
+bool raft_slot_is_at_rest(const struct raft *raft, const struct raft_slot *slot);
 
 /* ---- reconfigure.c ---- */
 void raft_membership_adopt(struct raft *raft, const struct raft_membership *membership,

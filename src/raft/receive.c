@@ -56,18 +56,21 @@ static void dispatch_to_leader(struct raft *raft, const struct raft_message *mes
     struct raft_slot *slot = raft_slot_find(raft, message->from);
     if (raft->role != RAFT_LEADER || slot == NULL)
         return;
+    bool was_at_rest = raft_slot_is_at_rest(raft, slot);
     slot->contact_ticks = raft->now_ticks;
     if (slot->is_disconnected) {
         slot->is_disconnected = false;
         slot->is_paused = slot->state == RAFT_PROBE ? false : slot->is_paused;
     }
-    raft->is_dirty = true;
     if (message->kind == RAFT_MESSAGE_APPEND_REPLY)
         raft_receive_append_reply(raft, message);
     else if (message->kind == RAFT_MESSAGE_HEARTBEAT_REPLY)
         raft_receive_heartbeat_reply(raft, message);
     else
         raft_receive_snapshot_reply(raft, message);
+    /* The replies of an idle group give nothing to collect. */
+    if (!was_at_rest || raft->role != RAFT_LEADER || !raft_slot_is_at_rest(raft, slot))
+        raft->is_dirty = true;
 }
 
 void raft_receive(struct raft *raft, const struct raft_message *message, uint64_t now_ticks,

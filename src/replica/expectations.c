@@ -36,6 +36,7 @@ void replica_group_expect(struct replica_group *group, uint32_t node_id, uint32_
     }
     if (place->node_id != node_id) {
         *place = (struct replica_expectation){.node_id = node_id};
+        group->has_expectations = true;
     }
     if (place->incarnation < incarnation) {
         place->incarnation = incarnation;
@@ -45,6 +46,9 @@ void replica_group_expect(struct replica_group *group, uint32_t node_id, uint32_
 bool replica_group_listens_to(const struct replica_group *group, uint32_t node_id,
                               uint32_t incarnation)
 {
+    if (!group->has_expectations) {
+        return true;
+    }
     for (uint32_t i = 0; i < RAFT_MEMBERS_MAX; i++) {
         if (group->expectations[i].node_id == node_id) {
             return incarnation >= group->expectations[i].incarnation;

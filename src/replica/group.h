@@ -63,11 +63,12 @@ struct replica_expectation {
     uint32_t incarnation;
 };
 
+/* What every heartbeat looks at stands first and close together: a thousand idle groups cost little
+ * but their cache misses. */
 struct replica_group {
     uint64_t id;
     uint32_t incarnation; /* as asked for, then as found on disk */
     uint32_t floor;       /* DELETING: what its tombstone says */
-    struct replica_expectation expectations[RAFT_MEMBERS_MAX];
     struct replica_manager *manager;
     /* NULL: none was given (deleting a group that does not run), or the start failed and it is the
      * caller's again. */
@@ -85,6 +86,17 @@ struct replica_group {
     bool is_closing_on_worker;   /* it is running */
     bool is_tombstone_due;       /* DELETING: the tombstone is not durable yet */
     bool is_installing;          /* a snapshot is being made durable: the core gets no input */
+    bool is_write_queued;        /* in the manager's writes: what the log holds goes with them */
+    bool has_expectations;
+    struct list_node dirty_node;
+    struct list_node
+        apply_node; /* in the manager's applying, or in retiring when it leaves service */
+    struct list_node due_node;
+    uint64_t due_ticks;               /* of the wheel's slot; <= raft_due_ticks() */
+    struct applier_standing standing; /* as told to the applier */
+    uint64_t seen_commit_index;       /* when the applier was last told */
+    uint64_t seen_saved_index;
+    struct replica_expectation expectations[RAFT_MEMBERS_MAX];
 
     struct replica_group_record
         *successor; /* of the empty replica that is put in its place when it stops, or NULL */
@@ -93,27 +105,18 @@ struct replica_group {
     struct list stop_waiters;
     struct list barriers;
 
-    bool is_write_queued; /* in the manager's writes: what the log holds goes with them */
-    struct list_node dirty_node;
-    struct list_node
-        apply_node; /* in the manager's applying, or in retiring when it leaves service */
-    struct list_node due_node;
     struct list_node
         close_node; /* in the manager's list of what is to be closed, or of tombstones */
     struct list_node created_node; /* while record_file is not synced */
-    uint64_t due_ticks;            /* of the wheel's slot; <= raft_due_ticks() */
 
     /* Applying. */
     struct log_read apply_read;
     bool is_apply_reading;
     uint64_t applied_index;
-    uint64_t term_start_index;        /* of the no-op of the term this replica leads */
-    uint64_t high_watermark;          /* as told to the applier */
-    uint64_t saved_offset;            /* likewise */
-    struct applier_standing standing; /* likewise */
-    bool is_leaderless;               /* as counted */
-    uint64_t seen_commit_index;       /* when the applier was last told */
-    uint64_t seen_saved_index;
+    uint64_t term_start_index;         /* of the no-op of the term this replica leads */
+    uint64_t high_watermark;           /* as told to the applier */
+    uint64_t saved_offset;             /* likewise */
+    bool is_leaderless;                /* as counted */
     struct raft_membership membership; /* the newest committed one */
     uint64_t membership_index;
 

@@ -145,5 +145,8 @@ void replica_group_receive(struct replica_group *group, const struct raft_messag
                            "the leader's offsets are not those of this log");
         return;
     }
+    if (message->kind == RAFT_MESSAGE_HEARTBEAT_REPLY && !raft_is_dirty(group->raft)) {
+        return; /* all is at rest: not even the deadline has moved */
+    }
     replica_group_touched(group);
 }
