@@ -140,6 +140,31 @@ static bool alter(struct topic_config *config, const struct cluster_config_alter
     return false;
 }
 
+/* No config twice, and values where the operation takes one. */
+static bool check_alterations(const struct cluster_config_alteration *alterations, size_t count,
+                              struct cluster_problem *problem)
+{
+    uint64_t seen = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct topic_config_entry *entry = &alterations[i].entry;
+        const struct topic_config_row *row = plan_find_config(entry, problem);
+        if (row == NULL) {
+            return false;
+        }
+        uint64_t bit = 1ull << (size_t)(row - topic_config_row(0));
+        if ((seen & bit) != 0) {
+            plan_refuse(problem, WIRE_ERROR_INVALID_REQUEST, "config %s is given twice", row->name);
+            return false;
+        }
+        seen |= bit;
+        if (entry->value_length < 0 && alterations[i].operation != CLUSTER_CONFIG_DELETE) {
+            plan_refuse(problem, WIRE_ERROR_INVALID_REQUEST, "config %s has no value", row->name);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- The record ---- */
 
 static bool differs(const char *before, const char *after)
@@ -183,7 +208,7 @@ void cluster_plan_alter_topic_config(const struct cluster_metadata *metadata, co
     if (!replace) {
         topic_config_copy(&altered, &topic->config);
     }
-    bool good = true;
+    bool good = check_alterations(alterations, alteration_count, problem);
     for (size_t i = 0; i < alteration_count && good; i++) {
         good = alter(&altered, &alterations[i], problem);
     }

@@ -397,6 +397,8 @@ static void test_alter_topic_config(void **state)
     assert_refused(&problem, WIRE_ERROR_INVALID_CONFIG, "no list");
     problem = alter(metadata, alteration(CLUSTER_CONFIG_SET, "no.such", "7"), false);
     assert_refused(&problem, WIRE_ERROR_INVALID_CONFIG, "'no.such'");
+    problem = alter(metadata, alteration(CLUSTER_CONFIG_SET, "segment.ms", NULL), false);
+    assert_refused(&problem, WIRE_ERROR_INVALID_REQUEST, "no value");
     alter(metadata, alteration(CLUSTER_CONFIG_SET, "segment.bytes", "99"), true);
     assert_int_equal(config->count, 1);
     assert_int_equal(topic_config_number(config, "segment.bytes"), 99);

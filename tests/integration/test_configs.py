@@ -1,0 +1,108 @@
+"""Configs as administrators change them: told truly, followed by every broker without a restart, and kept."""
+import confluent_kafka
+import confluent_kafka.admin
+import kafka
+import kafka.admin
+import kafka.errors
+import pytest
+from cluster import wait_for
+
+RESOURCE = confluent_kafka.admin.ConfigResource
+
+
+def administer(cluster):
+    return confluent_kafka.admin.AdminClient({"bootstrap.servers": cluster.bootstrap})
+
+
+def describe(admin, topic):
+    return list(admin.describe_configs([RESOURCE(RESOURCE.Type.TOPIC, topic)]).values())[0].result(30)
+
+
+def replace(admin, topic, **configs):
+    resource = RESOURCE(RESOURCE.Type.TOPIC, topic,
+                        set_config={name.replace("_", "."): value for name, value in configs.items()})
+    list(admin.alter_configs([resource]).values())[0].result(30)
+
+
+def produce(cluster, topic, count, value_bytes=100, **options):
+    """The errors of the deliveries."""
+    errors = []
+    producer = confluent_kafka.Producer({"bootstrap.servers": cluster.bootstrap, "linger.ms": 0, **options})
+    for _ in range(count):
+        producer.produce(topic, b"x" * value_bytes, partition=0,
+                         on_delivery=lambda error, _: errors.append(error and error.code()))
+        producer.flush(60)
+    assert len(errors) == count
+    return errors
+
+
+def test_confluent_kafka_alters_a_topic(shared_cluster, topic_name):
+    shared_cluster.create_topic(topic_name, replication=3, config="segment.ms=70000")
+    admin = administer(shared_cluster)
+    replace(admin, topic_name, max_message_bytes="1000", retention_ms="123456")
+
+    def altered():
+        values = describe(admin, topic_name)
+        return values if values["max.message.bytes"].value == "1000" else None
+    values = wait_for(altered, "the altered config")
+    assert values["max.message.bytes"].source == confluent_kafka.admin.ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+    assert values["segment.ms"].value == "604800000"  # this request replaces all of them
+    assert values["segment.ms"].is_default
+    too_large = confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE
+    wait_for(lambda: produce(shared_cluster, topic_name, 1, 2000, retries=0) == [too_large],
+             "the new bound on messages")
+    assert produce(shared_cluster, topic_name, 1, 100) == [None]
+    replace(admin, topic_name)
+    wait_for(lambda: produce(shared_cluster, topic_name, 1, 2000, retries=0) == [None], "the old bound again")
+
+
+def test_wrong_configs_are_refused_by_name(shared_cluster, topic_name):
+    shared_cluster.create_topic(topic_name)
+    admin = administer(shared_cluster)
+    for configs, code, text in (
+            ({"retention_ms": "soon"}, confluent_kafka.KafkaError.INVALID_CONFIG, "retention.ms"),
+            ({"no_such": "1"}, confluent_kafka.KafkaError.INVALID_CONFIG, "no.such")):
+        with pytest.raises(confluent_kafka.KafkaException) as refused:
+            replace(admin, topic_name, **configs)
+        assert refused.value.args[0].code() == code and text in refused.value.args[0].str()
+    with pytest.raises(confluent_kafka.KafkaException) as refused:
+        replace(admin, topic_name + "-that-is-not", retention_ms="1")
+    assert refused.value.args[0].code() == confluent_kafka.KafkaError.UNKNOWN_TOPIC_OR_PART
+
+
+def test_kafka_python_alters_a_topic(shared_cluster, topic_name):
+    shared_cluster.create_topic(topic_name)
+    admin = kafka.admin.KafkaAdminClient(bootstrap_servers=shared_cluster.bootstrap.split(","))
+    resource = kafka.admin.ConfigResource(kafka.admin.ConfigResourceType.TOPIC, topic_name,
+                                          {"retention.ms": "777000"})
+    answer = admin.alter_configs([resource])
+    assert [row[0] for row in answer.resources] == [0]
+
+    def retention():
+        described = admin.describe_configs(
+            [kafka.admin.ConfigResource(kafka.admin.ConfigResourceType.TOPIC, topic_name)])
+        return {row[0]: row[1] for row in described[0].resources[0][4]}["retention.ms"]
+    wait_for(lambda: retention() == "777000", "the altered config")
+    admin.close()
+
+
+def test_retention_and_segments_follow_without_a_restart(make_cluster):
+    cluster = make_cluster(retention_check_ms=300).start()
+    cluster.create_topic("t", replication=3)
+    admin = administer(cluster)
+    assert produce(cluster, "t", 30, 1000) == [None] * 30
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "none"})
+    where = confluent_kafka.TopicPartition("t", 0)
+    assert consumer.get_watermark_offsets(where, timeout=30) == (0, 30)
+    replace(admin, "t", segment_bytes="4000", retention_bytes="9000")
+    wait_for(lambda: describe(admin, "t")["segment.bytes"].value == "4000", "the altered config")
+    assert produce(cluster, "t", 30, 1000) == [None] * 30
+    wait_for(lambda: consumer.get_watermark_offsets(where, timeout=30)[0] >= 40, "old segments to be deleted")
+    consumer.close()
+    for broker in cluster.brokers.values():  # and it is kept
+        broker.stop()
+    for broker in cluster.brokers.values():
+        broker.start()
+    cluster.wait_until_ready()
+    values = describe(admin, "t")
+    assert (values["segment.bytes"].value, values["retention.bytes"].value) == ("4000", "9000")
