@@ -21,6 +21,7 @@ void api_api_versions(struct request *request);
 void api_create_topics(struct request *request);
 void api_delete_topics(struct request *request);
 void api_create_partitions(struct request *request);
+void api_elect_leaders(struct request *request);
 void api_alter_partition_reassignments(struct request *request);
 void api_list_partition_reassignments(struct request *request);
 void api_describe_configs(struct request *request);
@@ -55,6 +56,7 @@ void api_allocate_producer_ids(struct request *request);
 void api_readmit_replica(struct request *request);
 void api_withdraw_replica(struct request *request);
 void api_complete_reassignment(struct request *request);
+void api_pass_lead(struct request *request);
 void api_find_founders(struct request *request);
 
 #endif

@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "base/trace.h"
 #include "broker/broker_process.h"
-#include "broker/membership_step.h"
+#include "broker/leader_handover.h"
 #include "broker/peer_link.h"
 
 #include <inttypes.h>
@@ -35,27 +35,17 @@ static uint32_t better_leader(const struct broker_shard *shard, const struct rep
 {
     const struct cluster_topic *topic = NULL;
     uint32_t number = 0;
-    uint32_t first = 0;
     if (!replica_standing(group).is_leader ||
         !cluster_group_find(shard->metadata, replica_group_id(group), &topic, &number)) {
         return 0;
     }
-    const struct cluster_partition *partition = &topic->partitions[number];
-    while (first < partition->replica_count && !cluster_partition_wants(partition, first)) {
-        first++;
-    }
-    uint32_t preferred = first < partition->replica_count ? partition->replicas[first] : 0;
+    uint32_t preferred = cluster_partition_preferred_leader(&topic->partitions[number]);
     const struct cluster_broker *broker = cluster_broker_find(shard->metadata, preferred);
     if (preferred == shard->broker_id || broker == NULL || broker->is_leaving ||
         !peer_link_has_held(shard->links, preferred, delay_ns(shard))) {
         return 0;
     }
-    struct replica_group_view view;
-    const struct replica_member_view *member = NULL;
-    replica_group_view(group, &view);
-    bool may_lead = member_standing_of(&view, preferred, &member) == MEMBER_VOTER &&
-                    member_is_caught_up(&view, member);
-    return may_lead ? preferred : 0;
+    return leader_may_pass_to(group, preferred) ? preferred : 0;
 }
 
 static void pass_due(struct io_timer *timer)

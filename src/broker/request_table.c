@@ -40,6 +40,7 @@ static const struct request_configuration configurations[] = {
     {REQUEST_CREATE_PARTITIONS, "CreatePartitions", REQUEST_METADATA_WRITE, 0, 3, 0, 2,
      api_create_partitions},
     {REQUEST_DELETE_GROUPS, "DeleteGroups", REQUEST_DATA, 0, 2, 0, 2, api_delete_groups},
+    {REQUEST_ELECT_LEADERS, "ElectLeaders", REQUEST_METADATA_WRITE, 0, 2, 0, 2, api_elect_leaders},
     {REQUEST_INCREMENTAL_ALTER_CONFIGS, "IncrementalAlterConfigs", REQUEST_METADATA_WRITE, 0, 1, 0,
      1, api_incremental_alter_configs},
     {REQUEST_ALTER_PARTITION_REASSIGNMENTS, "AlterPartitionReassignments", REQUEST_METADATA_WRITE,
@@ -76,6 +77,7 @@ static const struct request_configuration configurations[] = {
      api_withdraw_replica},
     {REQUEST_COMPLETE_REASSIGNMENT, "CompleteReassignment", REQUEST_INTER_BROKER, 0, 0, 0,
      NOT_FLEXIBLE, api_complete_reassignment},
+    {REQUEST_PASS_LEAD, "PassLead", REQUEST_INTER_BROKER, 0, 0, 0, NOT_FLEXIBLE, api_pass_lead},
 };
 
 size_t request_configuration_count(void)

@@ -190,34 +190,6 @@ static bool read_brokers(struct reassign_wish *wish, const char *text)
     return good;
 }
 
-/* How many partitions the topic has; -1 after a message. */
-static int count_partitions(const struct tool_options *options, const char *topic)
-{
-    static const char *const set[] = {"allow.auto.create.topics", "false", NULL};
-    const rd_kafka_metadata_t *metadata = NULL;
-    int count = -1;
-    rd_kafka_t *client = tool_client(options, RD_KAFKA_CONSUMER, set, NULL);
-    if (client == NULL) {
-        return -1;
-    }
-    rd_kafka_resp_err_t error = rd_kafka_metadata(client, 1, NULL, &metadata, options->timeout_ms);
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        tool_fail("no metadata from %s: %s", options->brokers, rd_kafka_err2str(error));
-    } else {
-        for (int i = 0; i < metadata->topic_cnt; i++) {
-            if (strcmp(metadata->topics[i].topic, topic) == 0) {
-                count = metadata->topics[i].partition_cnt;
-            }
-        }
-        if (count < 0) {
-            tool_fail("%s: there is no such topic", topic);
-        }
-        rd_kafka_metadata_destroy(metadata);
-    }
-    rd_kafka_destroy(client);
-    return count;
-}
-
 /* Partition n begins with the n-th broker, so that preferred leaders are spread. */
 static void choose_replicas(const struct reassign_wish *wish, int32_t number, int32_t *replicas)
 {
@@ -291,7 +263,7 @@ static int ask(const struct tool_options *options, const struct reassign_wish *w
 
 static int carry_out(const struct tool_options *options, const struct reassign_wish *wish)
 {
-    int total = wish->partition >= 0 ? 1 : count_partitions(options, wish->topic);
+    int total = wish->partition >= 0 ? 1 : tool_count_partitions(options, wish->topic);
     if (total < 1) {
         return TOOL_FAILED;
     }

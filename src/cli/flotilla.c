@@ -31,6 +31,9 @@ static const struct tool_command commands[] = {
      "Moves partitions to other brokers; without --partition all, led in turn by the brokers "
      "named.",
      command_topic_reassign},
+    {"topic", "elect", "[NAME [--partition N]]",
+     "Gives partitions, or all there are, back to the leaders they are preferred to have.",
+     command_topic_elect},
     {"group", "list", "", "Lists the consumer groups and their states.", command_group_list},
     {"group", "describe", "GROUP", "Shows members, what they read, and how far behind they are.",
      command_group_describe},

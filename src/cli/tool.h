@@ -52,6 +52,7 @@ int command_topic_create(const struct tool_options *options);
 int command_topic_list(const struct tool_options *options);
 int command_topic_describe(const struct tool_options *options);
 int command_topic_delete(const struct tool_options *options);
+int command_topic_elect(const struct tool_options *options);
 int command_topic_reassign(const struct tool_options *options);
 int command_group_list(const struct tool_options *options);
 int command_group_describe(const struct tool_options *options);
@@ -91,6 +92,9 @@ rd_kafka_t *tool_client(const struct tool_options *options, rd_kafka_type_t type
                         const char *const *set,
                         void (*on_delivery)(rd_kafka_t *client, const rd_kafka_message_t *message,
                                             void *context));
+
+/* How many partitions the topic has; -1 after a message. */
+int tool_count_partitions(const struct tool_options *options, const char *topic);
 
 /* Options of an admin request, with the time the tool's options give; the caller destroys them. */
 rd_kafka_AdminOptions_t *tool_admin_options(rd_kafka_t *client, rd_kafka_admin_op_t operation,

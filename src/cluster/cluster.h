@@ -157,6 +157,8 @@ bool cluster_partition_find_replica(const struct cluster_partition *partition, u
 bool cluster_partition_is_moving(const struct cluster_partition *partition);
 /* The replica is to stay: SETTLED or ADDING. */
 bool cluster_partition_wants(const struct cluster_partition *partition, uint32_t position);
+/* The broker that is preferred to lead: the first replica that is to stay.  0: none is. */
+uint32_t cluster_partition_preferred_leader(const struct cluster_partition *partition);
 /* How many replicas the partition has when nothing is under way: its replication factor. */
 uint32_t cluster_partition_replication_factor(const struct cluster_partition *partition);
 

@@ -56,6 +56,16 @@ bool cluster_partition_wants(const struct cluster_partition *partition, uint32_t
     return is_wanted(partition->standings[position]);
 }
 
+uint32_t cluster_partition_preferred_leader(const struct cluster_partition *partition)
+{
+    for (uint32_t i = 0; i < partition->replica_count; i++) {
+        if (is_wanted(partition->standings[i])) {
+            return partition->replicas[i];
+        }
+    }
+    return 0;
+}
+
 uint32_t cluster_partition_replication_factor(const struct cluster_partition *partition)
 {
     uint32_t count = 0;

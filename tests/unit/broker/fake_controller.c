@@ -8,6 +8,7 @@
 #include "broker/broker.h"
 #include "broker/controller.h"
 #include "broker/forward.h"
+#include "broker/leader_handover.h"
 #include "broker/request.h"
 #include "wire/allocate_producer_ids.h"
 #include "wire/create_topics.h"
@@ -26,6 +27,13 @@ static struct {
     void *context;
 } held[16];
 static uint32_t held_count;
+
+static struct {
+    uint64_t group_id;
+    uint32_t leader;
+    uint32_t to_broker_id;
+    uint32_t count;
+} handover; /* the last one asked for */
 
 void fake_controller_lead(bool is_leader)
 {
@@ -65,6 +73,26 @@ uint32_t fake_controller_forwarded(void)
     uint32_t count = forwarded;
     forwarded = 0;
     return count;
+}
+
+uint32_t fake_controller_handovers(uint64_t *group_id, uint32_t *leader, uint32_t *to_broker_id)
+{
+    uint32_t count = handover.count;
+    *group_id = handover.group_id;
+    *leader = handover.leader;
+    *to_broker_id = handover.to_broker_id;
+    handover.count = 0;
+    return count;
+}
+
+void leader_handover_ask(struct broker_shard *shard, uint64_t group_id, uint32_t leader,
+                         uint32_t to_broker_id)
+{
+    (void)shard;
+    handover.group_id = group_id;
+    handover.leader = leader;
+    handover.to_broker_id = to_broker_id;
+    handover.count++;
 }
 
 void fake_broker_set_live(uint32_t broker_id, bool is_live)

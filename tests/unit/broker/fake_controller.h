@@ -21,6 +21,8 @@ uint32_t fake_controller_groups_started(void);
 uint32_t fake_controller_groups_stopped(void);
 /* Which brokers of 1 to 3 run; all at first. */
 void fake_broker_set_live(uint32_t broker_id, bool is_live);
+/* Wishes that a leader hand over, since the last call; and the last of them. */
+uint32_t fake_controller_handovers(uint64_t *group_id, uint32_t *leader, uint32_t *to_broker_id);
 /* Requests forwarded to the controller run the handler of their type here. */
 uint32_t fake_controller_forwarded(void);
 
