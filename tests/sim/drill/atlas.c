@@ -245,6 +245,13 @@ static void fault_disk_error(struct atlas *atlas)
     sim_disk_fault(host_at(atlas, host), is_read ? SIM_DISK_READ_FAILS : SIM_DISK_WRITE_FAILS, "");
 }
 
+static void fault_sync_error(struct atlas *atlas)
+{
+    uint32_t host = draw_host(atlas);
+    excuse(atlas, host);
+    sim_disk_fault(host_at(atlas, host), SIM_DISK_SYNC_FAILS, "");
+}
+
 static void fault_wipe(struct atlas *atlas)
 {
     uint32_t voters = atlas->drill->swarm.controllers;
@@ -294,6 +301,7 @@ static const fault_act fault_acts[SWARM_FAULT_KINDS] = {
     [SWARM_RESTART] = fault_restart,
     [SWARM_WIPE] = fault_wipe,
     [SWARM_TOPIC_CHURN] = fault_topic_churn,
+    [SWARM_SYNC_ERROR] = fault_sync_error,
 };
 
 static void strike(void *context);

@@ -81,10 +81,22 @@ static void draw_faults(struct swarm *swarm, struct prng *prng)
 {
     swarm->safety_ms = between(prng, 8000, 40000);
     swarm->fault_mean_ms = between(prng, 400, 4000);
-    for (uint32_t i = 0; i < SWARM_FAULT_KINDS; i++) {
+    for (uint32_t i = 0; i < SWARM_LATER_FAULTS; i++) {
         swarm->has[i] = chance(prng, fault_rows[i].percent);
     }
     swarm->has[SWARM_WIPE] = swarm->has[SWARM_WIPE] && swarm_bears_a_loss(swarm);
+}
+
+static void draw_later_faults(struct swarm *swarm, uint64_t seed)
+{
+    struct prng prng;
+    prng_init(&prng, seed ^ 0x6c61746572666cull);
+    if (chance(&prng, 50)) {
+        return;
+    }
+    for (uint32_t i = SWARM_LATER_FAULTS; i < SWARM_FAULT_KINDS; i++) {
+        swarm->has[i] = chance(&prng, fault_rows[i].percent);
+    }
 }
 
 bool swarm_bears_a_loss(const struct swarm *swarm)
@@ -108,6 +120,7 @@ void swarm_draw(struct swarm *swarm, uint64_t seed)
     draw_load(swarm, &prng);
     draw_faults(swarm, &prng);
     swarm->world = chance(&prng, 20) ? sim_world_options_calm(seed) : sim_world_options_rough(seed);
+    draw_later_faults(swarm, seed);
 }
 
 void swarm_print(const struct swarm *swarm, FILE *file)
