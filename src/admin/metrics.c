@@ -87,6 +87,12 @@ static const struct metric_row rows[] = {
              "Damaged replicas that were moved aside for an empty one."),
     REPLICAS("flotilla_replicas_rejoined_total", "", "counter", replicas_rejoined,
              "Replicas that came empty and may vote again."),
+    REPLICAS("flotilla_scrubbed_bytes_total", "", "counter", scrubbed_bytes,
+             "Bytes read from the disk to look for damage."),
+    REPLICAS("flotilla_scrub_damage_found_total", "", "counter", scrub_damage_found,
+             "Damaged logs, snapshots and group records that this found."),
+    REPLICAS("flotilla_scrub_passes_total", "", "counter", scrub_passes,
+             "Passes over all data of a shard."),
     BROKER("flotilla_shards_short_of_disk", "", "gauge", shards_short_of_room,
            "Shards that take no data, because the disk is nearly full."),
     LOG("flotilla_log_flushes_total", "", "counter", flushes,
@@ -172,6 +178,23 @@ static void print_flush_times(FILE *out, struct broker *broker)
     print_histogram(out, "flotilla_log_flush_seconds", "", parts, count);
 }
 
+/* A time, so of all shards the one that is furthest back; 0: some has not been through yet. */
+static void print_last_scrub(FILE *out, struct broker *broker)
+{
+    uint64_t oldest_ms = UINT64_MAX;
+    for (uint32_t i = 0; i < broker_shard_count(broker); i++) {
+        const struct replica_stats *stats = replica_stats(broker_shard_at(broker, i)->replicas);
+        uint64_t last_ms = counter_read(&stats->scrub_last_pass_ms);
+        oldest_ms = last_ms < oldest_ms ? last_ms : oldest_ms;
+    }
+    fprintf(out,
+            "# HELP flotilla_scrub_last_pass_timestamp_seconds When all data had last been looked "
+            "through for damage.\n"
+            "# TYPE flotilla_scrub_last_pass_timestamp_seconds gauge\n"
+            "flotilla_scrub_last_pass_timestamp_seconds %.3f\n",
+            (double)oldest_ms / 1e3);
+}
+
 /* Requests to other brokers, counted where they are sent from: shard 0. */
 static void print_peer_requests(FILE *out, struct broker *broker)
 {
@@ -231,6 +254,7 @@ char *metrics_format(struct broker *broker, size_t *length)
     ensure(out != NULL);
     print_rows(out, broker);
     print_flush_times(out, broker);
+    print_last_scrub(out, broker);
     print_peer_requests(out, broker);
     print_process(out);
     fclose(out);

@@ -43,10 +43,9 @@ static void disk_failed(void *owner, int result)
 
 /* ---- Putting together: main thread ---- */
 
-/* This shard's share; a bound is never none. */
-static uint64_t learner_rate(const struct broker_shard *state)
+/* This shard's share of a bound of the broker; a bound is never none. */
+static uint64_t share_of(const struct broker_shard *state, uint64_t rate)
 {
-    uint64_t rate = state->config->catch_up_bytes_per_second;
     uint64_t share = rate / state->broker->shard_count;
     return rate > 0 && share == 0 ? 1 : share;
 }
@@ -60,7 +59,9 @@ static bool prepare_replicas(struct broker_shard *state, char *error, size_t err
         .cluster_id = state->cluster_id,
         .heartbeat_ms = state->config->heartbeat_ms,
         .election_ms = state->config->election_ms,
-        .learner_bytes_per_second = learner_rate(state),
+        .learner_bytes_per_second = share_of(state, state->config->catch_up_bytes_per_second),
+        .scrub_bytes_per_second = share_of(state, state->config->scrub_bytes_per_second),
+        .scrub_interval_ms = state->config->scrub_interval_ms,
         .disk_failed = disk_failed,
         .owner = state,
     };

@@ -71,6 +71,8 @@ struct broker_config {
     uint32_t retention_check_ms;
     uint64_t disk_reserve_bytes;        /* 0: none */
     uint64_t catch_up_bytes_per_second; /* to new replicas, by all shards; 0: no bound */
+    uint64_t scrub_bytes_per_second;    /* read to look for damage, by all shards; 0: none */
+    uint64_t scrub_interval_ms;         /* from one pass to the next, at least */
     char *log_level;
 };
 

@@ -127,6 +127,12 @@ static const struct config_row rows[] = {
     UINT("catch_up_bytes_per_second", catch_up_bytes_per_second, "104857600", 0, INT64_MAX,
          "leader.replication.throttled.rate",
          "What this broker sends at most to replicas that are being filled; 0: no bound."),
+    UINT("scrub_bytes_per_second", scrub_bytes_per_second, "4194304", 0, INT64_MAX, "",
+         "What is read at most to find data that the disk no longer holds as it was written; 0: "
+         "data is checked only when it is used."),
+    UINT("scrub_interval_ms", scrub_interval_ms, "3600000", 1000, INT32_MAX, "",
+         "Looking through all data for damage begins anew no sooner than this after the last "
+         "beginning."),
     TEXT("log_level", log_level, "info", "", "debug, info, warn or error."),
 };
 

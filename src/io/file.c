@@ -31,24 +31,38 @@
 struct io_file {
     _Atomic uint32_t references;
     int descriptor;
+    bool is_aligned;        /* opened for reading from the medium */
+    bool leaves_page_cache; /* likewise, on a file system that reads through the page cache only */
 };
+
+static int open_file(const char *path, int flags)
+{
+    return open(path, flags | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+}
 
 int io_file_open(struct io_file **file, const char *path, enum io_open_mode mode)
 {
     static const int flags[] = {
         [IO_OPEN_READ] = O_RDONLY,
+        [IO_OPEN_READ_MEDIUM] = O_RDONLY | O_DIRECT,
         [IO_OPEN_WRITE] = O_RDWR,
         [IO_OPEN_CREATE] = O_RDWR | O_CREAT,
         [IO_OPEN_CREATE_NEW] = O_RDWR | O_CREAT | O_EXCL,
     };
     require(mode <= IO_OPEN_CREATE_NEW);
-    int descriptor = open(path, flags[mode] | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+    int descriptor = open_file(path, flags[mode]);
+    bool is_indirect = mode == IO_OPEN_READ_MEDIUM && descriptor < 0 && errno == EINVAL;
+    if (is_indirect) {
+        descriptor = open_file(path, O_RDONLY);
+    }
     if (descriptor < 0) {
         return -errno;
     }
     struct io_file *opened = memory_allocate(sizeof *opened);
     atomic_init(&opened->references, 1);
     opened->descriptor = descriptor;
+    opened->is_aligned = mode == IO_OPEN_READ_MEDIUM;
+    opened->leaves_page_cache = is_indirect;
     *file = opened;
     return 0;
 }
@@ -101,12 +115,13 @@ int io_file_size(const struct io_file *file, uint64_t *size)
     return 0;
 }
 
-int io_file_read(const struct io_file *file, uint64_t position, void *data, size_t length,
-                 size_t *done)
+/* A direct read that ended early was at the end: going on from there would not be aligned. */
+static int read_until(const struct io_file *file, uint64_t position, void *data, size_t length,
+                      size_t *done)
 {
     uint8_t *at = data;
     *done = 0;
-    while (*done < length) {
+    while (*done < length && !(file->is_aligned && *done % IO_MEDIUM_ALIGNMENT != 0)) {
         ssize_t got =
             pread(file->descriptor, at + *done, length - *done, (off_t)(position + *done));
         if (got < 0 && errno == EINTR) {
@@ -123,6 +138,29 @@ int io_file_read(const struct io_file *file, uint64_t position, void *data, size
     return 0;
 }
 
+/* Reads from the page cache what is there; the rest comes into it and is let go again. */
+static int read_leaving_page_cache(const struct io_file *file, uint64_t position, void *data,
+                                   size_t length, size_t *done)
+{
+    int result = io_file_read_cached(file, position, data, length, done);
+    if (result != 0 || *done == length) {
+        return result;
+    }
+    size_t cached = *done / IO_MEDIUM_ALIGNMENT * IO_MEDIUM_ALIGNMENT;
+    (void)posix_fadvise(file->descriptor, 0, 0, POSIX_FADV_RANDOM); /* no reading ahead */
+    result = read_until(file, position, data, length, done);
+    (void)posix_fadvise(file->descriptor, (off_t)(position + cached), (off_t)(length - cached),
+                        POSIX_FADV_DONTNEED);
+    return result;
+}
+
+int io_file_read(const struct io_file *file, uint64_t position, void *data, size_t length,
+                 size_t *done)
+{
+    require(!file->is_aligned || (position | length | (uintptr_t)data) % IO_MEDIUM_ALIGNMENT == 0);
+    return file->leaves_page_cache ? read_leaving_page_cache(file, position, data, length, done)
+                                   : read_until(file, position, data, length, done);
+}
 /* A file system that cannot say what it has cached (EOPNOTSUPP) counts as having nothing cached. */
 int io_file_read_cached(const struct io_file *file, uint64_t position, void *data, size_t length,
                         size_t *done)

@@ -24,11 +24,16 @@
 /* An open file, reference counted (atomically), closed with the last reference. */
 struct io_file;
 
+#define IO_MEDIUM_ALIGNMENT 4096
+
 enum io_open_mode {
-    IO_OPEN_READ,       /* must exist */
-    IO_OPEN_WRITE,      /* must exist; read and write */
-    IO_OPEN_CREATE,     /* read and write, created when missing */
-    IO_OPEN_CREATE_NEW, /* must not exist */
+    IO_OPEN_READ,        /* must exist */
+    IO_OPEN_READ_MEDIUM, /* likewise; reads go past the page cache and leave it as it is, as far as
+                            the file system can: positions, lengths and memory are multiples of
+                            IO_MEDIUM_ALIGNMENT, and a read that ends early ends the file */
+    IO_OPEN_WRITE,       /* must exist; read and write */
+    IO_OPEN_CREATE,      /* read and write, created when missing */
+    IO_OPEN_CREATE_NEW,  /* must not exist */
 };
 
 /* All paths are absolute or relative to the process's directory; files are made 0600, directories

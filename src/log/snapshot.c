@@ -7,8 +7,10 @@
  */
 #include "base/crc32c.h"
 #include "base/memory.h"
+#include "base/trace.h"
 #include "log/bytes.h"
 #include "log/state.h"
+#include "log/window.h"
 #include "wire/cursor.h"
 
 #include <errno.h>
@@ -131,5 +133,64 @@ int log_snapshot_position(const char *directory, uint64_t *index)
     if (result == 0) {
         *index = head.index;
     }
+    return result;
+}
+
+#define VERIFY_PIECE_BYTES ((size_t)256 << 10)
+
+static int verify_content(struct log_window *window, const struct snapshot_head *head)
+{
+    uint32_t crc = 0;
+    uint64_t position = SNAPSHOT_HEAD_BYTES;
+    while (position < window->file_size) {
+        const uint8_t *data;
+        uint64_t left = window->file_size - position;
+        size_t length = left < VERIFY_PIECE_BYTES ? (size_t)left : VERIFY_PIECE_BYTES;
+        int result = log_window_show(window, position, length, &data);
+        if (result != 0) {
+            return result;
+        }
+        crc = crc32c(crc, data, length);
+        position += length;
+    }
+    return crc == head->content_crc ? 0 : -EBADMSG;
+}
+
+static int verify_file(const struct io_file *file, uint64_t size)
+{
+    struct log_window window;
+    struct snapshot_head head;
+    const uint8_t *data;
+    if (size < SNAPSHOT_HEAD_BYTES) {
+        return -EBADMSG;
+    }
+    log_window_init(&window, file, size);
+    int result = log_window_show(&window, 0, SNAPSHOT_HEAD_BYTES, &data);
+    if (result == 0 && (!decode_head(data, SNAPSHOT_HEAD_BYTES, &head) ||
+                        head.length != size - SNAPSHOT_HEAD_BYTES)) {
+        result = -EBADMSG;
+    }
+    result = result == 0 ? verify_content(&window, &head) : result;
+    log_window_free(&window);
+    return result;
+}
+
+int log_snapshot_verify(const char *directory, uint64_t *bytes_read)
+{
+    char *path = log_path(directory, SNAPSHOT_NAME);
+    struct io_file *file;
+    uint64_t size = 0;
+    *bytes_read = 0;
+    int result = io_file_open(&file, path, IO_OPEN_READ_MEDIUM);
+    if (result == 0) {
+        result = io_file_size(file, &size);
+        result = result == 0 ? verify_file(file, size) : result;
+        io_file_release(file);
+        *bytes_read = size;
+    }
+    if (result == -EBADMSG || result == -EIO) {
+        trace_error("%s: its content does not match its checksums", path);
+    }
+    memory_free(path);
     return result;
 }

@@ -103,5 +103,8 @@ int log_replace_epochs(struct log *log, bool reset_unfinished);
 
 /* snapshot.c: the index a whole snapshot file stands for; its content is not looked at. */
 int log_snapshot_position(const char *directory, uint64_t *index);
+/* Reads the whole file from the medium: 0, -ENOENT, -EBADMSG when it is damaged, or another errno.
+ */
+int log_snapshot_verify(const char *directory, uint64_t *bytes_read);
 
 #endif

@@ -22,6 +22,11 @@ struct log_verified {
     const char *problem; /* not EXACT: what stands at segment->size_bytes */
 };
 
+/* What is wrong with a batch as log_window_batch() found it (is_whole: its answer, 1 or 0), where
+ * the one for this offset and of this term should stand; NULL: nothing. */
+const char *log_verify_batch(int is_whole, const struct wire_batch *head, uint64_t offset,
+                             uint64_t term);
+
 /* Reads from segment->size_bytes (batches before it count as verified) to file_size, noting each
  * good batch in the segment.  0 with *verified, or an errno when reading failed. */
 int log_verify_segment(struct log_segment *segment, const struct log_history *history,

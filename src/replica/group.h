@@ -230,6 +230,8 @@ void replica_snapshot_release(struct replica_snapshot *snapshot);
 int replica_snapshot_reset_log(struct log *log, const struct replica_snapshot_place *place);
 /* True when the applier's state is newer than its snapshot and stands on durable entries. */
 bool replica_snapshot_is_useful(const struct replica_group *group);
+/* The one on disk is damaged: writes another, if the applier's state can be taken now. */
+void replica_snapshot_renew(struct replica_group *group);
 /* After applying: starts a snapshot when enough was applied. */
 void replica_snapshot_if_due(struct replica_group *group);
 /* Drops entries that only the snapshot's past needs, if so configured. */

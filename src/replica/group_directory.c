@@ -14,6 +14,7 @@
 #include "base/crc32c.h"
 #include "base/trace.h"
 #include "log/torn.h"
+#include "log/window.h"
 #include "replica/membership_codec.h"
 #include "replica/quarantine.h"
 #include "wire/cursor.h"
@@ -155,6 +156,42 @@ enum replica_record_state replica_record_read(const char *data_directory, uint64
     }
     buf_release(content);
     return state;
+}
+
+static int verify_record(const struct io_file *file)
+{
+    uint64_t size = 0;
+    struct log_window window;
+    struct replica_group_record record;
+    const uint8_t *data;
+    int result = io_file_size(file, &size);
+    if (result != 0 || size == 0 || size > RECORD_BYTES_MAX) {
+        return result != 0 ? result : -EBADMSG;
+    }
+    log_window_init(&window, file, size);
+    result = log_window_show(&window, 0, (size_t)size, &data);
+    if (result == 0) {
+        struct buf *content = buf_new((size_t)size);
+        memcpy(content->data, data, (size_t)size);
+        content->length_bytes = (size_t)size;
+        result = decode_record(&record, content) ? 0 : -EBADMSG;
+        buf_release(content);
+    }
+    log_window_free(&window);
+    return result;
+}
+
+int replica_record_verify(const char *data_directory, uint64_t group_id)
+{
+    char path[REPLICA_PATH_SIZE];
+    struct io_file *file = NULL;
+    int result = io_file_open(&file, replica_group_path(data_directory, group_id, "/group", path),
+                              IO_OPEN_READ_MEDIUM);
+    if (result == 0) {
+        result = verify_record(file);
+        io_file_release(file);
+    }
+    return result == -ENOENT ? -EBADMSG : result;
 }
 
 int replica_record_create_beside(const char *data_directory,

@@ -59,6 +59,10 @@ enum replica_record_state {
 enum replica_record_state replica_record_read(const char *data_directory, uint64_t group_id,
                                               struct replica_group_record *record, int *result);
 
+/* Reads the record of a group that runs once more, from the medium: 0, -EBADMSG when it makes no
+ * sense or is gone, or another errno. */
+int replica_record_verify(const char *data_directory, uint64_t group_id);
+
 /* Makes the directory and its record, unsynced; *file stays open so that it can be synced. */
 int replica_record_create(const char *data_directory, const struct replica_group_record *record,
                           struct io_file **file);

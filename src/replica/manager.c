@@ -95,6 +95,7 @@ struct replica_manager *replica_manager_new(const struct replica_manager_options
     replica_frame_reader_init(&manager->reader);
     manager->stream = log_stream_new(manager->loop);
     replica_turn_begin(manager);
+    replica_scrubber_start(&manager->scrubber, manager);
     return manager;
 }
 
@@ -102,6 +103,7 @@ void replica_manager_free(struct replica_manager *manager)
 {
     require(manager->groups.count == 0 && manager->works == 0);
     require(list_is_empty(&manager->answers));
+    replica_scrubber_free(&manager->scrubber);
     replica_turn_end(manager);
     replica_peers_free(manager);
     replica_sends_free(manager);
@@ -400,6 +402,7 @@ void replica_manager_stop(struct replica_manager *manager, void (*done)(void *co
 {
     require(!manager->is_stopping && done != NULL);
     manager->is_stopping = true;
+    replica_scrubber_stop(&manager->scrubber);
     manager->is_handing_over = true;
     manager->stop_done = done;
     manager->stop_context = context;

@@ -15,6 +15,7 @@
 #include "replica/group.h"
 #include "replica/peer.h"
 #include "replica/replica.h"
+#include "replica/scrubber.h"
 #include "replica/tombstones.h"
 
 #define REPLICA_TICK_NS 10000000ull
@@ -91,6 +92,7 @@ struct replica_manager {
     void (*stop_done)(void *context);
     void *stop_context;
 
+    struct replica_scrubber scrubber;
     struct map given_up; /* ids of groups whose quarantine went wrong */
     bool refuses_data;   /* see replica_manager_refuse_data() */
     bool has_disk_failed;

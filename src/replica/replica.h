@@ -55,6 +55,8 @@ struct replica_manager_options {
     uint32_t heartbeat_ms;
     uint32_t election_ms;              /* default 500, drawn from [n, 2n) */
     uint64_t learner_bytes_per_second; /* sent to learners of all groups at most; 0: no bound */
+    uint64_t scrub_bytes_per_second;   /* read to look for damage (scrubber.h); 0: not at all */
+    uint64_t scrub_interval_ms;        /* from the beginning of one pass to the next, at least */
     /* A write or sync failed: nothing more can be made durable in this process, which ends.  Once.
      */
     void (*disk_failed)(void *owner, int result);
@@ -272,6 +274,10 @@ struct replica_stats {
     struct counter corrupt_reads; /* reads that met wrong bytes in a group's log */
     struct counter replicas_quarantined;
     struct counter replicas_rejoined; /* came empty and may vote again */
+    struct counter scrubbed_bytes;
+    struct counter scrub_damage_found;
+    struct counter scrub_passes;       /* over all groups of this shard */
+    struct counter scrub_last_pass_ms; /* wall clock, when the newest one ended; 0: none yet */
     struct counter turn_us_max;
 };
 const struct replica_stats *replica_stats(const struct replica_manager *manager);

@@ -121,11 +121,16 @@ int replica_snapshot_reset_log(struct log *log, const struct replica_snapshot_pl
 
 /* ---- Taking one ---- */
 
-bool replica_snapshot_is_useful(const struct replica_group *group)
+static bool is_possible(const struct replica_group *group)
 {
     return group->raft != NULL && !group->is_installing && group->install == NULL &&
-           group->bytes_since_snapshot > 0 && group->applied_index > group->snapshot_index &&
-           group->applied_index <= raft_saved_index(group->raft);
+           group->applied_index > 0 && group->applied_index <= raft_saved_index(group->raft);
+}
+
+bool replica_snapshot_is_useful(const struct replica_group *group)
+{
+    return is_possible(group) && group->bytes_since_snapshot > 0 &&
+           group->applied_index > group->snapshot_index;
 }
 
 void replica_snapshot_take(struct replica_group *group, struct replica_snapshot *snapshot)
@@ -239,7 +244,7 @@ static void done(struct io_work *work)
 
 static void start_writing(struct replica_group *group)
 {
-    require(!group->is_snapshot_running && replica_snapshot_is_useful(group));
+    require(!group->is_snapshot_running && is_possible(group));
     struct replica_manager *manager = group->manager;
     struct snapshot_work *writing = memory_allocate_zeroed(sizeof *writing);
     writing->group = group;
@@ -265,6 +270,13 @@ void replica_snapshot_if_due(struct replica_group *group)
 void replica_take_snapshot(struct replica_group *group)
 {
     if (!group->is_snapshot_running && replica_snapshot_is_useful(group)) {
+        start_writing(group);
+    }
+}
+
+void replica_snapshot_renew(struct replica_group *group)
+{
+    if (!group->is_snapshot_running && is_possible(group)) {
         start_writing(group);
     }
 }

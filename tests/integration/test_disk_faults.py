@@ -329,6 +329,66 @@ def test_a_damaged_replica_is_replaced_under_load(make_cluster, damage, config):
     assert not again.failed
 
 
+# ---- Rot at rest: nobody reads what has changed, but the scrubber ----
+
+def rot_epochs(directory):
+    """Behind the two sectors of checkpoints."""
+    flip_a_byte(directory / "epochs", 1024 + 40)
+
+
+def rot_segment(directory):
+    path = segments(directory)[0]
+    flip_a_byte(path, path.stat().st_size // 2)
+
+
+def rot_record(directory):
+    flip_a_byte(directory / "group", (directory / "group").stat().st_size // 2)
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("rot", [rot_segment, rot_epochs, rot_record])
+def test_rot_at_rest_is_found_and_the_replica_replaced(make_cluster, rot, victim):
+    cluster = make_cluster(scrub_interval_ms=1000).start()
+    cluster.create_topic("load", config="segment.bytes=20000")
+    load = Load(cluster, "load")
+    load.wait_for_progress(1000)
+    load.stop()
+    wait_for(lambda: cluster.replicas_agree("load"), "replicas agree")
+    broker = VICTIMS[victim](cluster)
+    directory = group_directory(broker, "load")
+    wait_for(lambda: broker.metric("flotilla_scrub_last_pass_timestamp_seconds") > 0, "a pass without a find")
+    for each in cluster.brokers.values():
+        assert each.metric("flotilla_scrub_damage_found_total") == 0
+    rot(directory)
+    wait_for(lambda: put_aside(directory), "the damaged directory is moved aside")
+    is_whole_again(cluster, "load", broker)
+    assert broker.metric("flotilla_scrub_damage_found_total") == 1
+    check(cluster, load)
+
+
+def test_a_snapshot_that_rots_is_written_anew(make_cluster):
+    """The state it was made from is still in memory: no replica has to be replaced for it."""
+    cluster = make_cluster(size=1, tls=False, scrub_interval_ms=1000).start()
+    broker = cluster.brokers[1]
+    cluster.create_topic("load")
+    load = Load(cluster, "load")
+    load.wait_for_progress(1000)
+    load.stop()
+    directory = group_directory(broker, "load")
+    stop(broker)
+    assert (directory / "snapshot").exists()
+    broker.start()
+    cluster.wait_until_ready()
+    path = directory / "snapshot"
+    flip_a_byte(path, path.stat().st_size // 2)
+    wait_for(lambda: "its snapshot is damaged, and is written anew" in broker.log(), "it is found")
+    passes = broker.metric("flotilla_scrub_passes_total")
+    wait_for(lambda: broker.metric("flotilla_scrub_passes_total") >= passes + 2, "two more passes")
+    assert broker.metric("flotilla_scrub_damage_found_total") == 1
+    assert not put_aside(directory)
+    check(cluster, load)
+
+
 def test_damage_of_the_only_replica_is_told_and_nothing_is_moved(make_cluster):
     cluster = make_cluster(size=1, tls=False).start()
     broker = cluster.brokers[1]

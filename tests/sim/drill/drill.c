@@ -103,6 +103,7 @@ static void make_hosts(struct drill *drill)
         config->heartbeat_ms = drill->swarm.heartbeat_ms;
         config->election_ms = drill->swarm.election_ms;
         config->retention_check_ms = drill->swarm.retention_check_ms;
+        config->scrub_interval_ms = 2000; /* so that scrubbing meets everything else */
         config->auto_create_topics = false;
     }
     for (uint32_t i = 1; i <= drill->swarm.brokers; i++) {

@@ -57,6 +57,36 @@ static void test_write_read_truncate(void **state)
     directory_end(&directory);
 }
 
+/* Aligned reads of any place, up to an end that is not aligned. */
+static void test_reading_from_the_medium(void **state)
+{
+    (void)state;
+    enum { SIZE = 3 * IO_MEDIUM_ALIGNMENT + 100 };
+    struct directory directory;
+    struct io_file *file = NULL;
+    static _Alignas(IO_MEDIUM_ALIGNMENT) uint8_t bytes[4 * IO_MEDIUM_ALIGNMENT];
+    static uint8_t content[SIZE];
+    size_t done = 0;
+    for (size_t i = 0; i < SIZE; i++) {
+        content[i] = (uint8_t)(i * 7 + i / 256);
+    }
+    directory_begin(&directory);
+    const char *path = directory_join(&directory, "f");
+    assert_int_equal(io_file_open(&file, path, IO_OPEN_READ_MEDIUM), -ENOENT);
+    assert_int_equal(io_path_replace(path, content, SIZE), 0);
+    assert_int_equal(io_file_open(&file, path, IO_OPEN_READ_MEDIUM), 0);
+    for (size_t from = 0; from < SIZE; from += IO_MEDIUM_ALIGNMENT) {
+        assert_int_equal(io_file_read(file, from, bytes, sizeof bytes, &done), 0);
+        assert_int_equal(done, SIZE - from);
+        assert_memory_equal(bytes, content + from, done);
+    }
+    assert_int_equal(io_file_read(file, sizeof bytes, bytes, sizeof bytes, &done), 0);
+    assert_int_equal(done, 0);
+    assert_int_equal(io_file_write(file, 0, "x", 1), -EBADF);
+    io_file_release(file);
+    directory_end(&directory);
+}
+
 static void test_links_are_not_followed(void **state)
 {
     (void)state;
@@ -161,6 +191,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_write_read_truncate),
+        cmocka_unit_test(test_reading_from_the_medium),
         cmocka_unit_test(test_links_are_not_followed),
         cmocka_unit_test(test_replacing_a_file_and_reading_it),
         cmocka_unit_test(test_directories),
