@@ -248,10 +248,9 @@ bool raft_slot_wants_send(const struct raft *raft, const struct raft_slot *slot)
 
 bool raft_slot_is_at_rest(const struct raft *raft, const struct raft_slot *slot)
 {
-    return slot->state == RAFT_REPLICATE && !slot->is_disconnected &&
-           slot->match == raft->last_index && slot->match_counted == slot->match &&
-           slot->commit_sent == raft->commit_index && slot->mark == 0 && raft->barrier_count == 0 &&
-           raft->transfer_target == 0;
+    return slot->state == RAFT_REPLICATE && slot->match == raft->last_index &&
+           slot->match_counted == slot->match && slot->commit_sent == raft->commit_index &&
+           slot->mark == 0 && raft->barrier_count == 0 && raft->transfer_target == 0;
 }
 
 void raft_append_sent(struct raft *raft, uint32_t to, uint64_t last_index, uint64_t bytes)

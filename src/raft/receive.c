@@ -68,8 +68,10 @@ static void dispatch_to_leader(struct raft *raft, const struct raft_message *mes
         raft_receive_heartbeat_reply(raft, message);
     else
         raft_receive_snapshot_reply(raft, message);
+    /* At rest nothing commits, and only a commit can end the leadership here. */
+    ensure(!was_at_rest || raft->role == RAFT_LEADER);
     /* The replies of an idle group give nothing to collect. */
-    if (!was_at_rest || raft->role != RAFT_LEADER || !raft_slot_is_at_rest(raft, slot))
+    if (!was_at_rest || !raft_slot_is_at_rest(raft, slot))
         raft->is_dirty = true;
 }
 

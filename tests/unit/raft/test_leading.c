@@ -209,9 +209,37 @@ static void epochs_of_memberships_rise(void **state)
     raft_free(raft);
 }
 
+/* Node 3 answers with a mark: it may have forgotten its votes. */
+static void hear_mark_of_3(struct raft *raft)
+{
+    fixture_receive(raft,
+                    (struct raft_message){.kind = RAFT_MESSAGE_HEARTBEAT_REPLY,
+                                          .from = 3,
+                                          .to = 1,
+                                          .term = 1,
+                                          .index = 1,
+                                          .hint_index = 1,
+                                          .hint_term = 77},
+                    raft_due_ticks(raft) - 1);
+}
+
+static void only_a_voter_to_be_needs_its_vote(void **state)
+{
+    (void)state;
+    struct raft *raft = new_leader();
+    hear_mark_of_3(raft);
+    struct raft_entry entry;
+    struct raft_membership members = *raft_membership(raft);
+    members.learner_count = 1;
+    members.learners[0] = 4;
+    assert_int_equal(raft_propose_membership(raft, &members, &entry), RAFT_OK);
+    raft_free(raft);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_a_voter_to_be_needs_its_vote),
         cmocka_unit_test(a_follower_refuses_what_leaders_do),
         cmocka_unit_test(only_members_have_progress),
         cmocka_unit_test(a_tick_before_its_time_does_nothing),
