@@ -28,6 +28,7 @@
 #include <string.h>
 
 #define CALL_ITEMS_MAX 4
+#define BATCHES_AHEAD_MOST 5 /* brokers remember a producer's last five (KIP-98) */
 #define RETRY_PAUSE_NS 100000000ull
 #define ANSWER_SLACK_MS 2000 /* the broker answers late requests itself, if it can */
 #define BATCH_PRODUCER_ID 43 /* positions in a batch of format v2 */
@@ -68,6 +69,7 @@ struct batch {
     struct buf *bytes;
     uint32_t first_value;
     uint32_t count;
+    uint64_t number; /* in its lane */
     bool is_sent;
     bool is_open; /* an attempt had no answer */
 };
@@ -77,6 +79,7 @@ struct lane {
     uint32_t topic;
     uint32_t partition;
     struct list batches;
+    uint64_t next_number;
     uint32_t batch_count;
     uint32_t sent_count;
     bool is_draining; /* an error came: nothing is sent until all answers are in */
@@ -294,6 +297,22 @@ static void make_call(struct drill_producer *producer, struct call *call)
                 producer->options.timeout_ms + ANSWER_SLACK_MS, called, call);
 }
 
+/* The oldest batch that was not sent, unless it is so far ahead of the oldest that has no answer
+ * that the brokers would not recognise that one any more when it comes again: its answer may be
+ * lost with a leader while the next one acknowledges what follows. */
+static struct batch *next_unsent(const struct lane *lane)
+{
+    uint64_t oldest = container_of(list_first(&lane->batches), struct batch, node)->number;
+    list_for_each(&lane->batches, node)
+    {
+        struct batch *batch = container_of(node, struct batch, node);
+        if (!batch->is_sent) {
+            return batch->number - oldest < BATCHES_AHEAD_MOST ? batch : NULL;
+        }
+    }
+    return NULL;
+}
+
 /* The oldest batch of a lane that is to be sent now, or NULL. */
 static struct batch *sendable(struct lane *lane, uint64_t now_ns)
 {
@@ -315,14 +334,7 @@ static struct batch *sendable(struct lane *lane, uint64_t now_ns)
         pump_later(lane->producer, RETRY_PAUSE_NS);
         return NULL;
     }
-    list_for_each(&lane->batches, node)
-    {
-        struct batch *batch = container_of(node, struct batch, node);
-        if (!batch->is_sent) {
-            return batch;
-        }
-    }
-    return NULL;
+    return next_unsent(lane);
 }
 
 static void add_to_call(struct call *call, struct lane *lane, struct batch *batch)
@@ -405,6 +417,7 @@ static void add_batch(struct lane *lane, uint32_t count)
     struct prng *prng = client_prng(producer->client);
     struct batch *batch = memory_allocate_zeroed(sizeof *batch);
     batch->count = count;
+    batch->number = lane->next_number++;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t bytes = HISTORY_VALUE_BYTES_LEAST +
                          (uint32_t)prng_below(prng, producer->options.record_bytes_most);
