@@ -76,7 +76,7 @@ void flow_look(struct flow *flow)
 static void deadline_passed(struct io_timer *timer)
 {
     struct flow *flow = container_of(timer, struct flow, timer);
-    if (is_complete(flow)) {
+    if (is_complete(flow) && !flow->flows->is_stopped) {
         flow_look(flow);
         return;
     }
@@ -172,6 +172,18 @@ static void flow_run(struct broker_shard *shard, struct flow *flow, uint64_t dea
                    is_complete(flow) ? io_now_ns(shard->loop) : deadline_ns);
 }
 
+/* What is committed while the broker ends is told to nobody any more: what was sent to a broker
+ * that does not answer would hold up the end.  The brokers reconcile. */
+static void flow_begin(struct broker_shard *shard, struct flow *flow, uint64_t deadline_ns)
+{
+    if (shard->flows->is_stopped) {
+        flow->is_begun = true;
+        io_timer_start(shard->loop, &flow->timer, io_now_ns(shard->loop));
+    } else {
+        flow_run(shard, flow, deadline_ns);
+    }
+}
+
 void controller_start_groups(struct broker_shard *shard, const struct cluster_topic *topic,
                              uint32_t first_partition, uint64_t deadline_ns,
                              void (*done)(void *context, enum wire_error error), void *context)
@@ -179,7 +191,7 @@ void controller_start_groups(struct broker_shard *shard, const struct cluster_to
     struct flow *flow = flow_new(shard, &flow_start, topic, first_partition);
     flow->done = done;
     flow->context = context;
-    flow_run(shard, flow, deadline_ns);
+    flow_begin(shard, flow, deadline_ns);
 }
 
 void controller_stop_groups(struct broker_shard *shard, const struct cluster_topic *topic,
@@ -189,7 +201,7 @@ void controller_stop_groups(struct broker_shard *shard, const struct cluster_top
     struct flow *flow = flow_new(shard, &flow_stop, topic, 0);
     flow->done = done;
     flow->context = context;
-    flow_run(shard, flow, deadline_ns);
+    flow_begin(shard, flow, deadline_ns);
 }
 
 struct raft_group_flows *raft_group_flows_new(struct broker_shard *shard)
@@ -203,6 +215,7 @@ struct raft_group_flows *raft_group_flows_new(struct broker_shard *shard)
 
 void raft_group_flows_stop(struct raft_group_flows *flows)
 {
+    flows->is_stopped = true;
     list_for_each(&flows->flows, node)
     {
         struct flow *flow = container_of(node, struct flow, node);

@@ -17,7 +17,8 @@ struct broker_shard;
 struct raft_group_flows;
 
 struct raft_group_flows *raft_group_flows_new(struct broker_shard *shard);
-/* Ends what is under way with REQUEST_TIMED_OUT; empty some turns later. */
+/* Ends what is under way with REQUEST_TIMED_OUT, and what begins from now on; empty some turns
+ * later. */
 void raft_group_flows_stop(struct raft_group_flows *flows);
 bool raft_group_flows_are_done(const struct raft_group_flows *flows);
 void raft_group_flows_free(struct raft_group_flows *flows);

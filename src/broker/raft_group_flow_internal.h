@@ -23,6 +23,7 @@ struct raft_group_flows {
     struct broker_shard *shard;
     struct list flows;
     struct map awaited; /* group id -> struct flow_group, of start flows, without a leader yet */
+    bool is_stopped;    /* the broker ends: nothing is sent any more */
 };
 
 /* How starting and stopping differ. */
