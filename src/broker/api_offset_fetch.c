@@ -214,7 +214,7 @@ static enum wire_error copy_found(struct fetch_share *share)
     return WIRE_ERROR_NONE;
 }
 
-static void perform(struct coordinator_ask *ask, struct group_table *table)
+static void look_up(struct coordinator_ask *ask, struct group_table *table)
 {
     struct fetch_share *share = container_of(ask, struct fetch_share, ask);
     if (table == NULL) {
@@ -232,6 +232,12 @@ static void perform(struct coordinator_ask *ask, struct group_table *table)
         share->error = copy_found(share);
     }
     coordinator_ask_return(ask);
+}
+
+static void perform(struct coordinator_ask *ask, struct group_table *table)
+{
+    (void)table;
+    coordinator_ask_confirm(ask, look_up);
 }
 
 /* ---- The request ---- */

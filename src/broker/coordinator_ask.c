@@ -20,13 +20,39 @@ void coordinator_ask_init(struct coordinator_ask *ask, struct broker_shard *home
     arena_init(&ask->arena, COORDINATOR_ANSWER_BYTES_MAX);
 }
 
-static void perform(struct broker_shard *shard, struct coordinator_ask *ask)
+/* NULL when no replica of the partition runs here. */
+static struct partition *partition_of(const struct coordinator_ask *ask)
 {
     struct partition *partition =
-        ask->raft_group_id != 0 ? partition_find(shard, ask->raft_group_id) : NULL;
-    bool is_here = partition != NULL && partition->coordinator != NULL;
+        ask->raft_group_id != 0 ? partition_find(ask->performing, ask->raft_group_id) : NULL;
+    return partition != NULL && partition->coordinator != NULL ? partition : NULL;
+}
+
+static void perform(struct broker_shard *shard, struct coordinator_ask *ask)
+{
     ask->performing = shard;
-    ask->perform(ask, is_here ? coordinator_table(partition->coordinator) : NULL);
+    struct partition *partition = partition_of(ask);
+    ask->perform(ask, partition != NULL ? coordinator_table(partition->coordinator) : NULL);
+}
+
+static void lead_confirmed(void *context, bool is_confirmed)
+{
+    struct coordinator_ask *ask = context;
+    struct partition *partition = is_confirmed ? partition_of(ask) : NULL;
+    ask->confirmed(ask, partition != NULL ? coordinator_table(partition->coordinator) : NULL);
+}
+
+void coordinator_ask_confirm(struct coordinator_ask *ask,
+                             void (*confirmed)(struct coordinator_ask *ask,
+                                               struct group_table *table))
+{
+    struct partition *partition = partition_of(ask);
+    ask->confirmed = confirmed;
+    if (partition == NULL || !group_table_leads(coordinator_table(partition->coordinator))) {
+        confirmed(ask, NULL);
+    } else {
+        replica_read_barrier(partition->group, lead_confirmed, ask);
+    }
 }
 
 static void deliver_out(struct shard *shard, struct shard_message *message)
