@@ -136,9 +136,10 @@ static void print_totals(const struct run *run)
     double simulated_s = (double)run->totals.simulated_ns / 1e9;
     printf("seeds %" PRIu64 " failed %" PRIu64 " steps %" PRIu64 " simulated %.1f s in %.1f s, "
            "%.0f times real time; faults %" PRIu64 " acked %" PRIu64 " read %" PRIu64
-           " committed %" PRIu64 "\n",
+           " committed %" PRIu64 " generations %" PRIu64 " offsets committed %" PRIu64 "\n",
            run->done, run->failed, run->totals.steps, simulated_s, real_s, simulated_s / real_s,
-           run->totals.faults, run->totals.acked, run->totals.read, run->totals.commits);
+           run->totals.faults, run->totals.acked, run->totals.read, run->totals.commits,
+           run->totals.generations, run->totals.group_commits);
 }
 
 int main(int argc, char **argv)

@@ -3,20 +3,20 @@
  * check.h -- the rules of the drill, each family in a file of its own (check_*.c).  A broken rule
  * fails the world with the rule's name and what was seen; the first one stays.
  *
- * Two kinds: rules over what clients were told (check_sends.c, check_reads.c, check_topics.c),
- * which know nothing of the inside, and rules over the replicas (check_raft.c, check_replicas.c),
- * which look between two events at the views every room shows.
+ * Two kinds: rules over what clients were told (check_sends.c, check_reads.c, check_topics.c,
+ * check_groups.c), which know nothing of the inside, and rules over the replicas (check_raft.c,
+ * check_replicas.c), which look between two events at the views every room shows.
  */
 #ifndef TESTS_SIM_DRILL_CHECK_H
 #define TESTS_SIM_DRILL_CHECK_H
+
+#include "drill/history.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct atlas;
 struct drill;
-struct history;
-struct history_value;
 
 /* ---- check_sends.c: at every answer to a producer ---- */
 
@@ -49,6 +49,33 @@ void check_leader_told(struct check_leaders *leaders, uint32_t topic, uint32_t p
 /* At rest: every copy of the metadata holds the topics that were created and not deleted, and none
  * that was deleted. */
 void check_topics_at_rest(struct drill *drill);
+
+/* ---- check_groups.c: what members of the consumer group are told ---- */
+
+struct check_groups;
+struct check_groups *check_groups_new(struct history *history);
+void check_groups_free(struct check_groups *groups);
+/* A number for a member id that was not used before. */
+uint32_t check_incarnation(struct check_groups *groups);
+/* A commit is about to be sent; its number, which its metadata tells. */
+uint32_t check_commit_begin(struct check_groups *groups, uint32_t topic, uint32_t partition,
+                            int64_t offset);
+void check_commit_end(struct check_groups *groups, uint32_t number, enum history_fate fate);
+uint64_t check_commits_acked(const struct check_groups *groups);
+/* The largest offset whose commit was acknowledged; -1: none. */
+int64_t check_committed(const struct check_groups *groups, uint32_t topic, uint32_t partition);
+/* An answer tells offset (-1: nothing committed) and a commit's number; before: what was committed
+ * when that was asked. */
+void check_committed_told(struct check_groups *groups, uint32_t topic, uint32_t partition,
+                          int64_t before, int64_t offset, uint32_t number);
+/* The latest generation whose assignment somebody was told; -1: none. */
+int32_t check_generation(const struct check_groups *groups);
+void check_generation_joined(struct check_groups *groups, int32_t before, int32_t generation);
+void check_generation_synced(struct check_groups *groups, int32_t generation);
+void check_assigned(struct check_groups *groups, int32_t generation, uint32_t topic,
+                    uint32_t partition, uint32_t incarnation);
+/* Everything acknowledged in the lasting topics is committed as read. */
+bool check_group_has_caught_up(const struct check_groups *groups);
 
 /* ---- check_raft.c: between events ---- */
 

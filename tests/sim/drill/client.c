@@ -14,12 +14,19 @@
 #include "wire/create_topics.h"
 #include "wire/delete_topics.h"
 #include "wire/fetch.h"
+#include "wire/find_coordinator.h"
+#include "wire/heartbeat.h"
 #include "wire/init_producer_id.h"
+#include "wire/join_group.h"
+#include "wire/leave_group.h"
 #include "wire/list_offsets.h"
 #include "wire/metadata.h"
+#include "wire/offset_commit.h"
+#include "wire/offset_fetch.h"
 #include "wire/produce.h"
 #include "wire/request_header.h"
 #include "wire/response_header.h"
+#include "wire/sync_group.h"
 
 #include <string.h>
 

@@ -40,7 +40,14 @@ enum client_result { CLIENT_ANSWERED, CLIENT_UNSENT, CLIENT_LOST };
     X(CLIENT_API_VERSIONS, API_VERSIONS, 0)                                                        \
     X(CLIENT_INIT_PRODUCER_ID, INIT_PRODUCER_ID, 0)                                                \
     X(CLIENT_CREATE_TOPICS, CREATE_TOPICS, 7)                                                      \
-    X(CLIENT_DELETE_TOPICS, DELETE_TOPICS, 1)
+    X(CLIENT_DELETE_TOPICS, DELETE_TOPICS, 1)                                                      \
+    X(CLIENT_FIND_COORDINATOR, FIND_COORDINATOR, 0)                                                \
+    X(CLIENT_JOIN_GROUP, JOIN_GROUP, 0)                                                            \
+    X(CLIENT_SYNC_GROUP, SYNC_GROUP, 0)                                                            \
+    X(CLIENT_HEARTBEAT, HEARTBEAT, 0)                                                              \
+    X(CLIENT_LEAVE_GROUP, LEAVE_GROUP, 0)                                                          \
+    X(CLIENT_OFFSET_COMMIT, OFFSET_COMMIT, 2)                                                      \
+    X(CLIENT_OFFSET_FETCH, OFFSET_FETCH, 1)
 
 enum client_api {
 #define CLIENT_API_MEMBER(name, prefix, least) name,

@@ -105,6 +105,9 @@ static void make_hosts(struct drill *drill)
         config->retention_check_ms = drill->swarm.retention_check_ms;
         config->scrub_interval_ms = 2000; /* so that scrubbing meets everything else */
         config->auto_create_topics = false;
+        config->offsets_topic_partitions = 1;
+        config->group_initial_rebalance_delay_ms = drill->swarm.group_delay_ms;
+        config->group_min_session_timeout_ms = 1;
     }
     for (uint32_t i = 1; i <= drill->swarm.brokers; i++) {
         start(drill, i);
@@ -145,6 +148,17 @@ static void add_consumer(struct drill *drill)
         .ask_mean_ms = (uint32_t)(200 + prng_below(&drill->prng, 1000)),
     };
     drill->consumers[drill->consumer_count++] = drill_consumer_new(add_client(drill), &options);
+}
+
+static void add_member(struct drill *drill)
+{
+    struct member_options options = {
+        .session_ms = (uint32_t)(500 + prng_below(&drill->prng, 4000)),
+        .rebalance_ms = (uint32_t)(300 + prng_below(&drill->prng, 3000)),
+        .whim_mean_ms = (uint32_t)(1000 + prng_below(&drill->prng, 8000)),
+    };
+    drill->members[drill->member_count++] =
+        drill_member_new(add_client(drill), drill->groups, &options);
 }
 
 /* Reads every topic that lives, also under a name that another one had. */
@@ -244,6 +258,9 @@ static bool set_up(struct drill *drill)
     for (uint32_t i = 0; i < drill->swarm.consumers; i++) {
         add_consumer(drill);
     }
+    for (uint32_t i = 0; i < drill->swarm.members; i++) {
+        add_member(drill);
+    }
     return true;
 }
 
@@ -280,6 +297,9 @@ static bool heal(struct drill *drill)
     for (uint32_t i = 0; i < drill->producer_count; i++) {
         drill_producer_quiet(drill->producers[i]);
     }
+    for (uint32_t i = 0; i < drill->member_count; i++) {
+        drill_member_quiet(drill->members[i]);
+    }
     return run_until(drill, SETTLE_NS, is_settled) || stuck(drill, "the cluster does not settle");
 }
 
@@ -301,6 +321,11 @@ static bool all_is_read(struct drill *drill)
         }
     }
     return true;
+}
+
+static bool group_has_caught_up(struct drill *drill)
+{
+    return drill->member_count == 0 || check_group_has_caught_up(drill->groups);
 }
 
 static bool prober_is_ready(struct drill *drill)
@@ -332,6 +357,9 @@ static bool make_progress(struct drill *drill)
         return stuck(drill, "a reader does not reach the end");
     }
     check_nothing_lost(&drill->history);
+    if (!run_until(drill, SETTLE_NS, group_has_caught_up)) {
+        return stuck(drill, "group-lag: the members of the group do not catch up");
+    }
     if (!run_until(drill, SETTLE_NS, is_settled)) {
         return stuck(drill, "the replicas do not agree");
     }
@@ -380,6 +408,9 @@ static void free_all(struct drill *drill)
     for (uint32_t i = 0; i < drill->consumer_count; i++) {
         drill_consumer_free(drill->consumers[i]);
     }
+    for (uint32_t i = 0; i < drill->member_count; i++) {
+        drill_member_free(drill->members[i]);
+    }
     if (drill->reader != NULL) {
         drill_consumer_free(drill->reader);
     }
@@ -396,6 +427,7 @@ static void free_all(struct drill *drill)
     atlas_free(drill->atlas);
     check_raft_free(drill->raft);
     check_leaders_free(drill->leaders);
+    check_groups_free(drill->groups);
     history_free(&drill->history);
     for (uint32_t i = 1; i <= drill->swarm.brokers; i++) {
         broker_config_free(&drill->configs[i]);
@@ -426,6 +458,7 @@ bool drill_run(uint64_t seed, bool is_verbose, const char *program, struct drill
     drill->world = sim_world_new(&drill->swarm.world);
     history_init(&drill->history, drill->world);
     drill->leaders = check_leaders_new(&drill->history);
+    drill->groups = check_groups_new(&drill->history);
     drill->raft = check_raft_new(drill);
     drill->atlas = atlas_new(drill);
 
@@ -444,6 +477,8 @@ bool drill_run(uint64_t seed, bool is_verbose, const char *program, struct drill
     totals->read += drill->history.records_read;
     totals->faults += atlas_faults(drill->atlas);
     totals->commits += check_raft_commits(drill->raft);
+    totals->group_commits += check_commits_acked(drill->groups);
+    totals->generations += (uint64_t)(check_generation(drill->groups) + 1);
     free_all(drill);
     memory_free(drill);
     return good;

@@ -20,6 +20,7 @@
 #include "drill/check.h"
 #include "drill/consumer.h"
 #include "drill/history.h"
+#include "drill/member.h"
 #include "drill/producer.h"
 #include "drill/swarm.h"
 #include "world/world.h"
@@ -27,7 +28,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define DRILL_CLIENTS_MAX 8
+#define DRILL_CLIENTS_MAX 12
 #define DRILL_FIRST_CLIENT_HOST 20
 
 enum drill_phase {
@@ -53,6 +54,7 @@ struct drill {
 
     struct history history;
     struct check_leaders *leaders;
+    struct check_groups *groups;
     struct check_raft *raft;
     struct atlas *atlas;
 
@@ -63,6 +65,8 @@ struct drill {
     uint32_t producer_count;
     struct drill_consumer *consumers[DRILL_CLIENTS_MAX];
     uint32_t consumer_count;
+    struct drill_member *members[DRILL_CLIENTS_MAX];
+    uint32_t member_count;
     struct drill_producer *prober; /* the writer of the last phase */
     struct drill_consumer *reader; /* and its reader */
 };
@@ -74,6 +78,8 @@ struct drill_totals {
     uint64_t read;
     uint64_t faults;
     uint64_t commits;
+    uint64_t group_commits; /* acknowledged to members of consumer groups */
+    uint64_t generations;   /* of those groups, that came to an assignment */
 };
 
 /* Runs a seed to its end.  True: nothing was found.  Otherwise the finding is printed to standard

@@ -77,6 +77,12 @@ static void draw_load(struct swarm *swarm, struct prng *prng)
     swarm->window = between(prng, 1, 5);
 }
 
+static void draw_group(struct swarm *swarm, struct prng *prng)
+{
+    swarm->members = chance(prng, 50) ? between(prng, 1, 3) : 0;
+    swarm->group_delay_ms = chance(prng, 50) ? between(prng, 1, 1000) : 0;
+}
+
 static void draw_faults(struct swarm *swarm, struct prng *prng)
 {
     swarm->safety_ms = between(prng, 8000, 40000);
@@ -121,18 +127,20 @@ void swarm_draw(struct swarm *swarm, uint64_t seed)
     draw_faults(swarm, &prng);
     swarm->world = chance(&prng, 20) ? sim_world_options_calm(seed) : sim_world_options_rough(seed);
     draw_later_faults(swarm, seed);
+    draw_group(swarm, &prng);
 }
 
 void swarm_print(const struct swarm *swarm, FILE *file)
 {
     fprintf(file,
             "swarm: brokers=%u controllers=%u shards=%u heartbeat=%ums election=%ums producers=%u "
-            "consumers=%u every=%ums records<=%u bytes<=%u window=%u safety=%ums fault-every=%ums "
+            "consumers=%u members=%u every=%ums records<=%u bytes<=%u window=%u safety=%ums "
+            "fault-every=%ums "
             "topics=",
             swarm->brokers, swarm->controllers, swarm->shards, swarm->heartbeat_ms,
-            swarm->election_ms, swarm->producers, swarm->consumers, swarm->produce_mean_ms,
-            swarm->records_most, swarm->record_bytes_most, swarm->window, swarm->safety_ms,
-            swarm->fault_mean_ms);
+            swarm->election_ms, swarm->producers, swarm->consumers, swarm->members,
+            swarm->produce_mean_ms, swarm->records_most, swarm->record_bytes_most, swarm->window,
+            swarm->safety_ms, swarm->fault_mean_ms);
     for (uint32_t i = 0; i < swarm->topic_count; i++) {
         const struct swarm_topic *topic = &swarm->topics[i];
         fprintf(file, "%s%ux%u/%u%s", i == 0 ? "" : ",", topic->partitions, topic->replicas,

@@ -73,6 +73,8 @@ struct swarm {
 
     uint32_t producers;
     uint32_t consumers;
+    uint32_t members;         /* of the consumer group; 0: there is none */
+    uint32_t group_delay_ms;  /* how long its first generation waits for more of them */
     uint32_t produce_mean_ms; /* between batches of one producer */
     uint32_t records_most;    /* of a batch */
     uint32_t record_bytes_most;
