@@ -27,6 +27,7 @@ void api_list_partition_reassignments(struct request *request);
 void api_describe_configs(struct request *request);
 void api_alter_configs(struct request *request);
 void api_incremental_alter_configs(struct request *request);
+void api_describe_quorum(struct request *request);
 void api_describe_cluster(struct request *request);
 void api_unregister_broker(struct request *request);
 void api_recommission_broker(struct request *request); /* ours, but sent by operators */

@@ -56,6 +56,17 @@ uint32_t controller_leader(const struct broker_shard *shard)
     return leader;
 }
 
+bool controller_view(const struct broker_shard *shard, struct replica_group_view *view)
+{
+    const struct replica_group *group =
+        replica_group_find(shard->replicas, CLUSTER_CONTROLLER_GROUP_ID);
+    if (!controller_is_leader(shard) || group == NULL) {
+        return false;
+    }
+    replica_group_view(group, view);
+    return view->leader == shard->broker_id;
+}
+
 /* ---- Proposing ---- */
 
 static enum wire_error error_of(enum replica_result result)

@@ -10,6 +10,7 @@
 #define BROKER_CONTROLLER_H
 
 #include "cluster/cluster.h"
+#include "replica/replica.h"
 #include "wire/error.h"
 #include "wire/writer.h"
 
@@ -24,6 +25,9 @@ bool controller_is_leader(const struct broker_shard *shard);
 bool controller_is_voter(const struct broker_shard *shard);
 /* 0: unknown. */
 uint32_t controller_leader(const struct broker_shard *shard);
+
+/* The controller group as its leader sees it; false when this broker does not lead it. */
+bool controller_view(const struct broker_shard *shard, struct replica_group_view *view);
 
 /* Commits a record planned against this shard's metadata; takes over the writer's contents.  done
  * comes once: NONE (or change->error) with the change after it was applied here; NOT_CONTROLLER

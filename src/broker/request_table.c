@@ -48,6 +48,8 @@ static const struct request_configuration configurations[] = {
     {REQUEST_LIST_PARTITION_REASSIGNMENTS, "ListPartitionReassignments", REQUEST_METADATA_WRITE, 0,
      0, 0, 0, api_list_partition_reassignments},
     {REQUEST_OFFSET_DELETE, "OffsetDelete", REQUEST_DATA, 0, 0, 0, NOT_FLEXIBLE, api_offset_delete},
+    {REQUEST_DESCRIBE_QUORUM, "DescribeQuorum", REQUEST_METADATA_WRITE, 0, 2, 0, 0,
+     api_describe_quorum},
     {REQUEST_DESCRIBE_CLUSTER, "DescribeCluster", REQUEST_METADATA_READ, 0, 2, 0, 0,
      api_describe_cluster},
     {REQUEST_UNREGISTER_BROKER, "UnregisterBroker", REQUEST_METADATA_WRITE, 0, 0, 0, 0,

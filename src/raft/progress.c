@@ -289,7 +289,9 @@ bool raft_progress(const struct raft *raft, uint32_t node_id, struct raft_progre
         *view = (struct raft_progress_view){.match_index = raft->saved_index,
                                             .next_index = raft->last_index + 1,
                                             .is_voter = is_voter,
-                                            .is_active = true};
+                                            .is_active = true,
+                                            .heard_ticks = raft->now_ticks,
+                                            .caught_up_ticks = raft->now_ticks};
         return true;
     }
     const struct raft_slot *slot = raft_slot_find(raft, node_id);
@@ -300,6 +302,8 @@ bool raft_progress(const struct raft *raft, uint32_t node_id, struct raft_progre
                                         .is_voter = is_voter,
                                         .is_active = raft->now_ticks - slot->contact_ticks <
                                                      raft->options.election_ticks,
-                                        .is_receiving_snapshot = slot->state == RAFT_SNAPSHOT};
+                                        .is_receiving_snapshot = slot->state == RAFT_SNAPSHOT,
+                                        .heard_ticks = slot->heard_ticks,
+                                        .caught_up_ticks = slot->caught_up_ticks};
     return true;
 }

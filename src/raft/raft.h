@@ -295,6 +295,10 @@ struct raft_progress_view {
     bool is_voter;
     bool is_active; /* heard from within an election timeout */
     bool is_receiving_snapshot;
+    /* When it was last heard, and when it last had all that is in the log; 0: not yet by this
+     * leader. */
+    uint64_t heard_ticks;
+    uint64_t caught_up_ticks;
 };
 bool raft_progress(const struct raft *raft, uint32_t node_id, struct raft_progress_view *view);
 

@@ -60,8 +60,10 @@ struct raft_slot {
     uint64_t probe_last;  /* last index of the probe under way */
     uint64_t probe_round; /* the latest heartbeat when that left */
     uint64_t commit_sent; /* the commit it has been told */
-    uint64_t contact_ticks; /* when it was last heard */
-    uint64_t barrier;       /* latest heartbeat round it answered */
+    uint64_t contact_ticks;   /* when it was last heard, or became a member of this leader's */
+    uint64_t heard_ticks;     /* when it was last heard; 0: not yet */
+    uint64_t caught_up_ticks; /* when it last had all that is in the log; 0: not yet */
+    uint64_t barrier;         /* latest heartbeat round it answered */
     /* What counts towards a majority: answers given while it might vote (vote_return.c). */
     uint64_t match_counted;
     uint64_t barrier_counted;

@@ -58,6 +58,7 @@ static void dispatch_to_leader(struct raft *raft, const struct raft_message *mes
         return;
     bool was_at_rest = raft_slot_is_at_rest(raft, slot);
     slot->contact_ticks = raft->now_ticks;
+    slot->heard_ticks = raft->now_ticks;
     if (slot->is_disconnected) {
         slot->is_disconnected = false;
         slot->is_paused = slot->state == RAFT_PROBE ? false : slot->is_paused;
@@ -70,6 +71,8 @@ static void dispatch_to_leader(struct raft *raft, const struct raft_message *mes
         raft_receive_snapshot_reply(raft, message);
     /* At rest nothing commits, and only a commit can end the leadership here. */
     ensure(!was_at_rest || raft->role == RAFT_LEADER);
+    if (raft->role == RAFT_LEADER && slot->match == raft->last_index)
+        slot->caught_up_ticks = raft->now_ticks;
     /* The replies of an idle group give nothing to collect. */
     if (!was_at_rest || !raft_slot_is_at_rest(raft, slot))
         raft->is_dirty = true;

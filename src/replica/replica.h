@@ -213,6 +213,10 @@ struct replica_member_view {
     bool is_active;
     uint64_t match_index; /* leader only, else 0 */
     uint64_t lag_indexes; /* leader only */
+    /* Leader only: how long ago it was last heard, and last had all that is in the leader's log;
+     * UINT64_MAX: not since that leads, or not known. */
+    uint64_t heard_ns_ago;
+    uint64_t caught_up_ns_ago;
 };
 
 struct replica_group_view {

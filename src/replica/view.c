@@ -37,6 +37,13 @@ struct applier_standing replica_standing(const struct replica_group *group)
     return group->standing;
 }
 
+static uint64_t ns_ago(const struct replica_group *group, uint64_t ticks)
+{
+    uint64_t now_ns = io_now_ns(group->manager->loop);
+    uint64_t then_ns = ticks * REPLICA_TICK_NS;
+    return ticks == 0 || then_ns > now_ns ? UINT64_MAX : now_ns - then_ns;
+}
+
 static void view_member(const struct replica_group *group, struct replica_group_view *view,
                         uint32_t node_id, bool is_voter)
 {
@@ -44,14 +51,23 @@ static void view_member(const struct replica_group *group, struct replica_group_
         return;
     }
     struct replica_member_view *member = &view->members[view->member_count++];
-    *member = (struct replica_member_view){.node_id = node_id, .is_voter = is_voter};
+    *member = (struct replica_member_view){.node_id = node_id,
+                                           .is_voter = is_voter,
+                                           .heard_ns_ago = UINT64_MAX,
+                                           .caught_up_ns_ago = UINT64_MAX};
     struct raft_progress_view progress;
     if (node_id == group->manager->options.broker_id) {
         member->is_active = true;
-        member->match_index = view->leader == node_id ? view->saved_index : 0;
+        if (view->leader == node_id) {
+            member->match_index = view->saved_index;
+            member->heard_ns_ago = 0;
+            member->caught_up_ns_ago = 0;
+        }
     } else if (raft_progress(group->raft, node_id, &progress)) {
         member->is_active = progress.is_active;
         member->match_index = progress.match_index;
+        member->heard_ns_ago = ns_ago(group, progress.heard_ticks);
+        member->caught_up_ns_ago = ns_ago(group, progress.caught_up_ticks);
     } else {
         member->is_active = node_id == view->leader;
         return;

@@ -20,6 +20,68 @@ def request(key, version, body=b"", correlation=7, client_id="test", flexible=Fa
     return head + (b"\0" if flexible else b"") + body
 
 
+def compact_string(text):
+    """Of a flexible version, shorter than 127 bytes."""
+    return bytes([len(text) + 1]) + text.encode()
+
+
+class Reader:
+    """Reads an answer field by field; flexible versions have varint lengths and tag sections."""
+    def __init__(self, answer, flexible):
+        self.data = answer
+        self.flexible = flexible
+        self.position = 4  # behind the correlation id
+        if flexible:
+            self.tags()
+
+    def take(self, layout):
+        values = struct.unpack_from(">" + layout, self.data, self.position)
+        self.position += struct.calcsize(">" + layout)
+        return values[0] if len(values) == 1 else values
+
+    def varint(self):
+        value, shift = 0, 0
+        while True:
+            byte = self.take("B")
+            value |= (byte & 0x7f) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    def tags(self):
+        if self.flexible:
+            for _ in range(self.varint()):
+                self.varint()
+                self.position += self.varint()
+
+    def count(self):
+        return self.varint() - 1 if self.flexible else self.take("i")
+
+    def string(self):
+        length = self.varint() - 1 if self.flexible else self.take("h")
+        if length < 0:
+            return None
+        self.position += length
+        return self.data[self.position - length:self.position].decode()
+
+    def array(self, read):
+        """None: null.  read() reads one element without its tags."""
+        def element():
+            value = read()
+            self.tags()
+            return value
+        count = self.count()
+        return None if count < 0 else [element() for _ in range(count)]
+
+    def numbers(self, letter):
+        """An array of numbers, which have no tags."""
+        return [self.take(letter) for _ in range(self.count())]
+
+    def ends(self):
+        self.tags()
+        return self.position == len(self.data)
+
+
 def frame(payload):
     return struct.pack(">i", len(payload)) + payload
 

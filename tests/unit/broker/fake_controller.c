@@ -120,6 +120,19 @@ uint32_t controller_leader(const struct broker_shard *shard)
     return is_following ? 0 : 1;
 }
 
+static struct replica_group_view quorum;
+
+void fake_controller_set_view(const struct replica_group_view *view)
+{
+    quorum = *view;
+}
+
+bool controller_view(const struct broker_shard *shard, struct replica_group_view *view)
+{
+    *view = quorum;
+    return controller_is_leader(shard);
+}
+
 size_t controller_live_brokers(const struct broker_shard *shard, uint32_t *broker_ids,
                                size_t capacity)
 {

@@ -6,11 +6,15 @@
 #ifndef TESTS_FAKE_CONTROLLER_H
 #define TESTS_FAKE_CONTROLLER_H
 
+#include "replica/replica.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
 /* Whether this broker is the controller leader; it is at first. */
 void fake_controller_lead(bool is_leader);
+/* What controller_view() shows while it leads. */
+void fake_controller_set_view(const struct replica_group_view *view);
 /* Flows of groups to start or stop end at once and well (the default), or wait for
  * fake_controller_finish(). */
 void fake_controller_hold_groups(bool hold);

@@ -51,6 +51,41 @@ static void only_members_have_progress(void **state)
     raft_free(raft);
 }
 
+/* For those who look on: KIP-836's last fetch, and last time at the end of the log. */
+static void a_leader_knows_when_followers_were_heard_and_caught_up(void **state)
+{
+    (void)state;
+    struct raft *raft = new_leader();
+    struct raft_progress_view view;
+    struct raft_entry entry;
+    struct raft_message reply = {
+        .kind = RAFT_MESSAGE_APPEND_REPLY, .from = 2, .to = 1, .term = 1, .index = 1, .granted = 1};
+    uint64_t now = raft_due_ticks(raft) - 2;
+    fixture_receive(raft, reply, now);
+    assert_true(raft_progress(raft, 2, &view));
+    assert_int_equal(view.heard_ticks, now);
+    assert_int_equal(view.caught_up_ticks, now);
+    assert_int_equal(raft_propose(raft, 1, 10, &entry), RAFT_OK);
+    fixture_drain(raft);
+    fixture_receive(raft, reply, now + 1);
+    assert_true(raft_progress(raft, 2, &view));
+    assert_int_equal(view.heard_ticks, now + 1);
+    assert_int_equal(view.caught_up_ticks, now); /* it lacks the entry */
+    reply.index = entry.last_index;
+    fixture_receive(raft, reply, now + 1);
+    assert_true(raft_progress(raft, 2, &view));
+    assert_int_equal(view.caught_up_ticks, now + 1);
+
+    struct raft_membership more = {
+        .voter_count = 3, .voters = {1, 2, 3}, .learner_count = 1, .learners = {4}};
+    assert_int_equal(raft_propose_membership(raft, &more, &entry), RAFT_OK);
+    assert_true(raft_progress(raft, 4, &view));
+    assert_int_equal(view.heard_ticks, 0);
+    assert_int_equal(view.caught_up_ticks, 0);
+    fixture_drain(raft);
+    raft_free(raft);
+}
+
 static void a_tick_before_its_time_does_nothing(void **state)
 {
     (void)state;
@@ -242,6 +277,7 @@ int main(void)
         cmocka_unit_test(only_a_voter_to_be_needs_its_vote),
         cmocka_unit_test(a_follower_refuses_what_leaders_do),
         cmocka_unit_test(only_members_have_progress),
+        cmocka_unit_test(a_leader_knows_when_followers_were_heard_and_caught_up),
         cmocka_unit_test(a_tick_before_its_time_does_nothing),
         cmocka_unit_test(a_leader_without_peers_has_nothing_to_tick),
         cmocka_unit_test(a_snapshot_beyond_the_log_proves_nothing),
