@@ -15,9 +15,6 @@
 #define ANSWER_BYTES_MAX (256u * 1024 * 1024)
 #define DEFAULTS_LEAST_VERSION 4 /* from here -1 asks for the default count and factor */
 
-#define SOURCE_TOPIC 1   /* how the protocol calls the origin of a config: set for the topic, */
-#define SOURCE_DEFAULT 5 /* or not set at all */
-
 struct creation_work {
     struct topic_growth growth;
     struct create_topics_request body;
@@ -25,7 +22,8 @@ struct creation_work {
 
 /* ---- The answer ---- */
 
-static void describe_configs(const struct cluster_topic *topic, struct arena *arena,
+static void describe_configs(const struct broker_shard *shard, const struct cluster_topic *topic,
+                             struct arena *arena,
                              struct create_topics_response_creatable_topic_result *answer)
 {
     size_t count = topic_config_row_count();
@@ -37,11 +35,12 @@ static void describe_configs(const struct cluster_topic *topic, struct arena *ar
     for (size_t i = 0; i < count; i++) {
         const struct topic_config_row *row = topic_config_row(i);
         struct create_topics_response_creatable_topic_configs *config = &answer->configs[i];
-        const char *override = topic_config_override(&topic->config, row->name);
+        struct config_value values[CONFIG_VALUES_MAX];
+        (void)effective_config_values(shard, &topic->config, row, values);
         create_topics_response_creatable_topic_configs_init(config);
         config->name = topic_place_string(row->name);
-        config->value = topic_place_string(override != NULL ? override : row->default_text);
-        config->config_source = override != NULL ? SOURCE_TOPIC : SOURCE_DEFAULT;
+        config->value = topic_place_string(values[0].text);
+        config->config_source = (int8_t)values[0].source;
     }
     answer->configs_count = (int32_t)count;
 }
@@ -61,7 +60,7 @@ static void describe_item(const struct topic_growth_item *item, struct arena *ar
         answer->topic_id = topic->id;
         answer->num_partitions = (int32_t)topic->partition_count;
         answer->replication_factor = (int16_t)topic->partitions[0].replica_count;
-        describe_configs(topic, arena, answer);
+        describe_configs(item->growth->request->shard, topic, arena, answer);
     }
 }
 

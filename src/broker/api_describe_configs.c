@@ -3,16 +3,21 @@
  * api_describe_configs.c -- DescribeConfigs: the complete configs of topics and of this broker,
  * each with its value, where that comes from, and what it stands in for.
  *
- * Topic configs are the table in cluster/topic_config.h; broker configs are those of
- * broker/config_table.h, under Kafka's name where there is one, and the broker-wide defaults of the
- * topic configs.
+ * Topic configs are the table in cluster/topic_config.h.  Broker configs are those of
+ * broker/config_table.h, under Kafka's name where there is one; what topics have that do not set a
+ * config; and what tools of Kafka look for though nothing here follows from it
+ * (broker/kafka_config_table.h).
  *
  * Locality: the shard of the request.
  */
 #include "broker/api.h"
 #include "broker/broker.h"
+#include "broker/config_alteration.h"
 #include "broker/config_table.h"
+#include "broker/effective_config.h"
+#include "broker/kafka_config_table.h"
 #include "broker/topic_place.h"
+#include "cluster/dynamic_config.h"
 #include "wire/describe_configs.h"
 
 #include <stdio.h>
@@ -22,17 +27,8 @@
 #define VALUE_BYTES_MAX 1024
 #define KEYS_MAX 1000 /* configs named for one resource; each is looked for among all */
 
-/* The protocol's numbers. */
-enum resource_type { RESOURCE_TOPIC = 2, RESOURCE_BROKER = 4 };
-enum config_source { SOURCE_TOPIC = 1, SOURCE_STATIC_BROKER = 4, SOURCE_DEFAULT = 5 };
-enum described_type {
-    DESCRIBED_BOOLEAN = 1,
-    DESCRIBED_STRING = 2,
-    DESCRIBED_INT = 3,
-    DESCRIBED_LONG = 5,
-    DESCRIBED_DOUBLE = 6,
-    DESCRIBED_LIST = 7,
-};
+typedef struct describe_configs_response_describe_configs_result described_resource;
+typedef struct describe_configs_response_describe_configs_resource_result described_config;
 
 struct description {
     struct request *request;
@@ -63,24 +59,47 @@ static bool is_asked_for(const struct description *description, const char *name
     return asked->configuration_keys_count < 0;
 }
 
-static struct describe_configs_response_describe_configs_resource_result *
-add_entry(struct description *description,
-          struct describe_configs_response_describe_configs_result *result, const char *name,
-          const char *value, enum config_source source)
+/* What of a config does not depend on where its value was set. */
+struct traits {
+    const char *name;
+    enum kafka_config_type type;
+    const char *documentation;
+    bool is_read_only;
+};
+
+static described_config *add_entry(struct description *description, described_resource *result,
+                                   const struct traits *traits)
 {
-    struct describe_configs_response_describe_configs_resource_result *entry =
-        &result->configs[result->configs_count++];
+    described_config *entry = &result->configs[result->configs_count++];
     describe_configs_response_describe_configs_resource_result_init(entry);
-    entry->name = topic_place_string(name);
-    entry->value = topic_place_string(value);
-    entry->config_source = (int8_t)source;
-    entry->is_default = source == SOURCE_DEFAULT;
-    entry->read_only = description->asked->resource_type == RESOURCE_BROKER;
+    entry->name = topic_place_string(traits->name);
+    entry->config_type = (int8_t)traits->type;
+    entry->read_only = traits->is_read_only;
+    if (description->body.include_documentation) {
+        entry->documentation = topic_place_string(traits->documentation);
+    }
     return entry;
 }
 
-static void add_synonym(struct describe_configs_response_describe_configs_resource_result *entry,
-                        const char *name, const char *value, enum config_source source)
+static void set_value(described_config *entry, const char *value, enum config_source source)
+{
+    entry->value = topic_place_string(value);
+    entry->config_source = (int8_t)source;
+    entry->is_default = source == CONFIG_SOURCE_DEFAULT;
+}
+
+/* False: synonyms are not asked for, or there is no room. */
+static bool begin_synonyms(struct description *description, described_config *entry, size_t most)
+{
+    if (!description->body.include_synonyms) {
+        return false;
+    }
+    entry->synonyms = allocate(description, most, sizeof(*entry->synonyms));
+    return entry->synonyms != NULL;
+}
+
+static void add_synonym(described_config *entry, const char *name, const char *value,
+                        enum config_source source)
 {
     struct describe_configs_response_describe_configs_synonym *synonym =
         &entry->synonyms[entry->synonyms_count++];
@@ -90,56 +109,54 @@ static void add_synonym(struct describe_configs_response_describe_configs_resour
     synonym->source = (int8_t)source;
 }
 
-/* ---- Topics ---- */
-
-static int8_t described_type(enum topic_config_type type)
+static enum kafka_config_type described_type(enum topic_config_type type)
 {
     switch (type) {
     case TOPIC_CONFIG_BOOLEAN:
-        return DESCRIBED_BOOLEAN;
+        return KAFKA_CONFIG_BOOLEAN;
     case TOPIC_CONFIG_INT:
-        return DESCRIBED_INT;
+        return KAFKA_CONFIG_INT;
     case TOPIC_CONFIG_LONG:
-        return DESCRIBED_LONG;
+        return KAFKA_CONFIG_LONG;
     case TOPIC_CONFIG_DOUBLE:
-        return DESCRIBED_DOUBLE;
+        return KAFKA_CONFIG_DOUBLE;
     case TOPIC_CONFIG_STRING:
-        return DESCRIBED_STRING;
+        return KAFKA_CONFIG_STRING;
     case TOPIC_CONFIG_LIST:
-        return DESCRIBED_LIST;
+        return KAFKA_CONFIG_LIST;
     }
-    return DESCRIBED_STRING;
+    return KAFKA_CONFIG_STRING;
 }
 
-static void describe_topic_row(struct description *description, const struct cluster_topic *topic,
-                               const struct topic_config_row *row,
-                               struct describe_configs_response_describe_configs_result *result)
+/* ---- Topics ---- */
+
+/* topic NULL: what topics have that do not set it, under the broker's name. */
+static void describe_row(struct description *description, const struct topic_config *topic,
+                         const struct topic_config_row *row, described_resource *result)
 {
-    const char *override = topic_config_override(&topic->config, row->name);
-    const char *value = override != NULL ? override : row->default_text;
-    struct describe_configs_response_describe_configs_resource_result *entry = add_entry(
-        description, result, row->name, value, override != NULL ? SOURCE_TOPIC : SOURCE_DEFAULT);
-    entry->config_type = described_type(row->type);
-    if (description->body.include_documentation) {
-        entry->documentation = topic_place_string(row->text);
-    }
-    if (!description->body.include_synonyms) {
+    struct config_value values[CONFIG_VALUES_MAX];
+    size_t count = effective_config_values(description->request->shard, topic, row, values);
+    const struct traits traits = {
+        .name = topic != NULL ? row->name : row->broker_name,
+        .type = described_type(row->type),
+        .documentation = row->text,
+        .is_read_only = topic == NULL &&
+                        dynamic_config_find(row->broker_name, strlen(row->broker_name)) == NULL,
+    };
+    described_config *entry = add_entry(description, result, &traits);
+    set_value(entry, values[0].text, values[0].source);
+    if (!begin_synonyms(description, entry, count)) {
         return;
     }
-    entry->synonyms = allocate(description, 2, sizeof(*entry->synonyms));
-    if (entry->synonyms == NULL) {
-        return;
-    }
-    if (override != NULL) {
-        add_synonym(entry, row->name, override, SOURCE_TOPIC);
-    }
-    if (row->broker_name[0] != '\0') {
-        add_synonym(entry, row->broker_name, row->default_text, SOURCE_DEFAULT);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = values[i].source == CONFIG_SOURCE_TOPIC ? row->name : row->broker_name;
+        if (name[0] != '\0') { /* brokers have no say in some */
+            add_synonym(entry, name, values[i].text, values[i].source);
+        }
     }
 }
 
-static void describe_topic(struct description *description,
-                           struct describe_configs_response_describe_configs_result *result)
+static void describe_topic(struct description *description, described_resource *result)
 {
     enum wire_error error = WIRE_ERROR_NONE;
     struct wire_string name = description->asked->resource_name;
@@ -154,100 +171,170 @@ static void describe_topic(struct description *description,
     for (size_t i = 0; description->is_complete && i < topic_config_row_count(); i++) {
         const struct topic_config_row *row = topic_config_row(i);
         if (is_asked_for(description, row->name)) {
-            describe_topic_row(description, topic, row, result);
+            describe_row(description, &topic->config, row, result);
         }
     }
 }
 
 /* ---- This broker ---- */
 
-static int8_t described_broker_type(enum config_type type)
+static enum kafka_config_type described_broker_type(enum config_type type)
 {
     switch (type) {
     case CONFIG_BOOLEAN:
-        return DESCRIBED_BOOLEAN;
+        return KAFKA_CONFIG_BOOLEAN;
     case CONFIG_UINT:
-        return DESCRIBED_LONG;
+        return KAFKA_CONFIG_LONG;
     case CONFIG_TEXT:
-    case CONFIG_ADDRESS:
-        return DESCRIBED_STRING;
+        return KAFKA_CONFIG_STRING;
+    case CONFIG_ADDRESS: /* Kafka can have several */
     case CONFIG_TEXT_LIST:
     case CONFIG_MEMBER_LIST:
-        return DESCRIBED_LIST;
+        return KAFKA_CONFIG_LIST;
     }
-    return DESCRIBED_STRING;
+    return KAFKA_CONFIG_STRING;
 }
 
-static void describe_broker_row(struct description *description, const struct config_row *row,
-                                struct describe_configs_response_describe_configs_result *result)
+/* What the broker was started with, as text; NULL: no room.  Kafka's listeners name their protocol.
+ */
+static char *started_with(struct description *description, const struct config_row *row)
 {
-    const char *name = row->kafka_name[0] != '\0' ? row->kafka_name : row->name;
-    if (!is_asked_for(description, name)) {
-        return;
-    }
+    static const char protocol[] = "PLAINTEXT://";
     char *value = allocate(description, VALUE_BYTES_MAX, 1);
+    if (value == NULL) {
+        return NULL;
+    }
+    size_t begin = 0;
+    if (row->type == CONFIG_ADDRESS && row->kafka_name[0] != '\0') {
+        memcpy(value, protocol, sizeof protocol);
+        begin = sizeof protocol - 1;
+    }
+    return broker_config_format(description->request->shard->config, row, value + begin,
+                                VALUE_BYTES_MAX - begin) -
+           begin;
+}
+
+/* A key of the config file, under the name given. */
+static void describe_key(struct description *description, const struct config_row *row,
+                         const char *name, described_resource *result)
+{
+    struct config_value values[CONFIG_VALUES_MAX];
+    size_t count = 0; /* of values set while the broker runs */
+    const struct topic_config_row *dynamic = dynamic_config_find(name, strlen(name));
+    char *value = started_with(description, row);
     if (value == NULL) {
         return;
     }
-    broker_config_format(description->request->shard->config, row, value, VALUE_BYTES_MAX);
-    enum config_source source =
-        strcmp(value, row->default_text) == 0 ? SOURCE_DEFAULT : SOURCE_STATIC_BROKER;
-    struct describe_configs_response_describe_configs_resource_result *entry =
-        add_entry(description, result, name, value, source);
-    entry->config_type = described_broker_type(row->type);
-    if (description->body.include_documentation) {
-        entry->documentation = topic_place_string(row->text);
+    if (dynamic != NULL) {
+        count = effective_config_values(description->request->shard, NULL, dynamic, values) - 1;
     }
-    if (description->body.include_synonyms) {
-        entry->synonyms = allocate(description, 1, sizeof(*entry->synonyms));
-        if (entry->synonyms != NULL) {
-            add_synonym(entry, name, value, source);
+    const struct traits traits = {.name = name,
+                                  .type = described_broker_type(row->type),
+                                  .documentation = row->text,
+                                  .is_read_only = dynamic == NULL};
+    bool is_default = strcmp(value, row->default_text) == 0;
+    enum config_source source = is_default ? CONFIG_SOURCE_DEFAULT : CONFIG_SOURCE_STATIC_BROKER;
+    described_config *entry = add_entry(description, result, &traits);
+    set_value(entry, count > 0 ? values[0].text : value, count > 0 ? values[0].source : source);
+    if (!begin_synonyms(description, entry, count + 2)) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        add_synonym(entry, name, values[i].text, values[i].source);
+    }
+    if (!is_default) {
+        add_synonym(entry, name, value, source);
+    }
+    add_synonym(entry, name, row->default_text, CONFIG_SOURCE_DEFAULT);
+}
+
+/* One that nothing follows from, or another name of a key. */
+static void describe_kafka_row(struct description *description, const struct kafka_config_row *row,
+                               described_resource *result)
+{
+    if (row->key[0] != '\0') {
+        describe_key(description, config_row_find(row->key), row->name, result);
+        return;
+    }
+    const struct traits traits = {.name = row->name,
+                                  .type = row->type,
+                                  .documentation = kafka_config_text(row),
+                                  .is_read_only = true};
+    described_config *entry = add_entry(description, result, &traits);
+    set_value(entry, row->default_text, CONFIG_SOURCE_DEFAULT);
+    entry->is_sensitive = row->type == KAFKA_CONFIG_PASSWORD;
+    if (begin_synonyms(description, entry, 1)) {
+        add_synonym(entry, row->name, row->default_text, CONFIG_SOURCE_DEFAULT);
+    }
+}
+
+static void describe_own(struct description *description, described_resource *result)
+{
+    size_t most = config_row_count() + topic_config_row_count() + kafka_config_row_count();
+    result->configs = allocate(description, most, sizeof(*result->configs));
+    for (size_t i = 0; description->is_complete && i < config_row_count(); i++) {
+        const struct config_row *row = config_row_at(i);
+        const char *name = row->kafka_name[0] != '\0' ? row->kafka_name : row->name;
+        if (is_asked_for(description, name)) {
+            describe_key(description, row, name, result);
+        }
+    }
+    for (size_t i = 0; description->is_complete && i < topic_config_row_count(); i++) {
+        const struct topic_config_row *row = topic_config_row(i);
+        if (row->broker_name[0] != '\0' && is_asked_for(description, row->broker_name)) {
+            describe_row(description, NULL, row, result);
+        }
+    }
+    for (size_t i = 0; description->is_complete && i < kafka_config_row_count(); i++) {
+        const struct kafka_config_row *row = kafka_config_row(i);
+        if (is_asked_for(description, row->name)) {
+            describe_kafka_row(description, row, result);
         }
     }
 }
 
-/* The broker-wide value of a topic config, which is its default. */
-static void describe_topic_default(struct description *description,
-                                   const struct topic_config_row *row,
-                                   struct describe_configs_response_describe_configs_result *result)
+/* What is set for all brokers while they run, and nothing else. */
+static void describe_all_brokers(struct description *description, described_resource *result)
 {
-    if (row->broker_name[0] == '\0' || !is_asked_for(description, row->broker_name)) {
-        return;
-    }
-    struct describe_configs_response_describe_configs_resource_result *entry =
-        add_entry(description, result, row->broker_name, row->default_text, SOURCE_DEFAULT);
-    entry->config_type = described_type(row->type);
-    if (description->body.include_documentation) {
-        entry->documentation = topic_place_string(row->text);
+    const struct topic_config *config =
+        cluster_broker_config(description->request->shard->metadata, 0);
+    result->configs = allocate(description, config->count, sizeof(*result->configs));
+    for (size_t i = 0; description->is_complete && i < config->count; i++) {
+        const struct topic_config_override *override = &config->overrides[i];
+        const struct traits traits = {.name = override->row->broker_name,
+                                      .type = described_type(override->row->type),
+                                      .documentation = override->row->text};
+        if (!is_asked_for(description, traits.name)) {
+            continue;
+        }
+        described_config *entry = add_entry(description, result, &traits);
+        set_value(entry, override->value, CONFIG_SOURCE_DYNAMIC_DEFAULT);
+        if (begin_synonyms(description, entry, 2)) {
+            add_synonym(entry, traits.name, override->value, CONFIG_SOURCE_DYNAMIC_DEFAULT);
+            add_synonym(entry, traits.name, override->row->default_text, CONFIG_SOURCE_DEFAULT);
+        }
     }
 }
 
-static void describe_broker(struct description *description,
-                            struct describe_configs_response_describe_configs_result *result)
+static void describe_broker(struct description *description, described_resource *result)
 {
     const struct broker_shard *shard = description->request->shard;
     char own_id[12];
     snprintf(own_id, sizeof(own_id), "%u", shard->broker_id);
-    if (!wire_string_equal(description->asked->resource_name, own_id)) {
+    if (description->asked->resource_name.length == 0) {
+        describe_all_brokers(description, result);
+    } else if (wire_string_equal(description->asked->resource_name, own_id)) {
+        describe_own(description, result);
+    } else {
         result->error_code = WIRE_ERROR_INVALID_REQUEST;
         result->error_message =
             topic_place_string("A broker describes its own configs only: ask the broker named.");
-        return;
-    }
-    result->configs = allocate(description, config_row_count() + topic_config_row_count(),
-                               sizeof(*result->configs));
-    for (size_t i = 0; description->is_complete && i < config_row_count(); i++) {
-        describe_broker_row(description, config_row_at(i), result);
-    }
-    for (size_t i = 0; description->is_complete && i < topic_config_row_count(); i++) {
-        describe_topic_default(description, topic_config_row(i), result);
     }
 }
 
 /* ---- The request ---- */
 
-static void describe_resource(struct description *description,
-                              struct describe_configs_response_describe_configs_result *result)
+static void describe_resource(struct description *description, described_resource *result)
 {
     describe_configs_response_describe_configs_result_init(result);
     result->resource_type = description->asked->resource_type;
@@ -255,9 +342,9 @@ static void describe_resource(struct description *description,
     if (description->asked->configuration_keys_count > KEYS_MAX) {
         result->error_code = WIRE_ERROR_INVALID_REQUEST;
         result->error_message = topic_place_string("There are not so many configs.");
-    } else if (description->asked->resource_type == RESOURCE_TOPIC) {
+    } else if (description->asked->resource_type == CONFIG_RESOURCE_TOPIC) {
         describe_topic(description, result);
-    } else if (description->asked->resource_type == RESOURCE_BROKER) {
+    } else if (description->asked->resource_type == CONFIG_RESOURCE_BROKER) {
         describe_broker(description, result);
     } else {
         result->error_code = WIRE_ERROR_INVALID_REQUEST;

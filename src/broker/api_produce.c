@@ -173,7 +173,8 @@ static enum wire_error check_batch(const struct produce_work *work,
         item->message = "This broker does not serve transactions.";
         return WIRE_ERROR_INVALID_TXN_STATE;
     }
-    const char *policy = topic_config_text(&topic->config, "cleanup.policy");
+    const char *policy =
+        effective_config_text(work->request->shard, &topic->config, "cleanup.policy");
     if (strstr(policy, "compact") != NULL && has_null_key(&item->batch)) {
         item->message = "A compacted topic takes no record without a key.";
         return WIRE_ERROR_INVALID_RECORD;

@@ -15,6 +15,7 @@
 #include "base/map.h"
 #include "base/uuid.h"
 #include "broker/config.h"
+#include "broker/effective_config.h"
 #include "broker/line_limit.h"
 #include "cluster/cluster.h"
 #include "io/shard.h"
@@ -74,6 +75,7 @@ struct broker_stats {
 struct broker_shard {
     struct broker *broker;
     const struct broker_config *config;
+    struct broker_limits limits; /* what of it can be changed while the broker runs */
     struct shard *shard;
     struct io_loop *loop;
     struct replica_manager *replicas;

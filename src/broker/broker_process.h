@@ -43,6 +43,8 @@ struct broker {
 bool broker_shard_prepare(struct broker_shard *state, char *error, size_t error_size);
 void broker_shard_run(struct shard *shard);
 void broker_shard_free(struct broker_shard *state);
+/* What the limits are worked out from changed (effective_config.h). */
+void broker_shard_limits_changed(struct broker_shard *state);
 /* On shard 0: this broker has become the controller leader, ready. */
 void broker_shard_leads_controller(struct broker_shard *state);
 

@@ -50,6 +50,13 @@ static uint64_t share_of(const struct broker_shard *state, uint64_t rate)
     return rate > 0 && share == 0 ? 1 : share;
 }
 
+void broker_shard_limits_changed(struct broker_shard *state)
+{
+    state->limits = effective_broker_limits(state);
+    replica_set_learner_rate(state->replicas,
+                             share_of(state, state->limits.catch_up_bytes_per_second));
+}
+
 static bool prepare_replicas(struct broker_shard *state, char *error, size_t error_size)
 {
     struct replica_manager_options options = {
@@ -59,7 +66,7 @@ static bool prepare_replicas(struct broker_shard *state, char *error, size_t err
         .cluster_id = state->cluster_id,
         .heartbeat_ms = state->config->heartbeat_ms,
         .election_ms = state->config->election_ms,
-        .learner_bytes_per_second = share_of(state, state->config->catch_up_bytes_per_second),
+        .learner_bytes_per_second = share_of(state, state->limits.catch_up_bytes_per_second),
         .scrub_bytes_per_second = share_of(state, state->config->scrub_bytes_per_second),
         .scrub_interval_ms = state->config->scrub_interval_ms,
         .disk_failed = disk_failed,
@@ -75,6 +82,7 @@ bool broker_shard_prepare(struct broker_shard *state, char *error, size_t error_
     state->loop = shard_loop(state->shard);
     state->life = shard_life_new(state);
     state->metadata = cluster_metadata_new();
+    state->limits = effective_broker_limits(state);
     state->leaders = leader_table_new();
     map_init(&state->partitions);
     /* Turn hooks run in this order: requests read late in a turn still reach the groups in it, and

@@ -59,9 +59,22 @@ static void note_founding_limit(struct broker_shard *state)
 
 static void configure_partitions(struct broker_shard *state, const struct cluster_topic *topic)
 {
+    struct topic_config config;
+    effective_config_merge(state, &topic->config, &config);
     for (uint32_t i = 0; i < topic->partition_count; i++) {
-        partition_configure(state, topic->partitions[i].group_id, &topic->config);
+        partition_configure(state, topic->partitions[i].group_id, &config);
     }
+    topic_config_clear(&config);
+}
+
+static void configure_all(struct broker_shard *state)
+{
+    const struct cluster_topic *topic = NULL;
+    size_t position = 0;
+    while ((topic = cluster_topic_next(state->metadata, &position)) != NULL) {
+        configure_partitions(state, topic);
+    }
+    broker_shard_limits_changed(state);
 }
 
 static void forget_leaders(struct broker_shard *state, const struct cluster_topic *topic)
@@ -96,6 +109,11 @@ static void follow_change(struct broker_shard *state, const struct cluster_chang
     case CLUSTER_CHANGE_TOPIC_CONFIG:
         configure_partitions(state, change->topic);
         break;
+    case CLUSTER_CHANGE_BROKER_CONFIG:
+        if (change->broker_id == 0 || change->broker_id == state->broker_id) {
+            configure_all(state);
+        }
+        break;
     case CLUSTER_CHANGE_TOPIC_DELETED:
         forget_leaders(state, change->topic);
         break;
@@ -111,12 +129,8 @@ static void follow_change(struct broker_shard *state, const struct cluster_chang
 /* As a whole: after a snapshot. */
 static void follow_all(struct broker_shard *state)
 {
-    const struct cluster_topic *topic = NULL;
-    size_t position = 0;
     peer_links_update(state->links);
-    while ((topic = cluster_topic_next(state->metadata, &position)) != NULL) {
-        configure_partitions(state, topic);
-    }
+    configure_all(state);
 }
 
 void broker_shard_metadata_changed(struct broker_shard *state, const struct cluster_change *change)

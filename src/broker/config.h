@@ -8,6 +8,8 @@
 #ifndef BROKER_CONFIG_H
 #define BROKER_CONFIG_H
 
+#include "cluster/topic_config.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,6 +50,9 @@ struct broker_config {
     bool auto_create_topics;
     int32_t default_partitions;
     int32_t default_replication_factor;
+    char **topic_default_texts; /* "retention.ms=5", as they stand in the config file */
+    size_t topic_default_text_count;
+    struct topic_config topic_defaults; /* what they say */
 
     uint32_t offsets_topic_partitions;
     uint32_t offsets_topic_replication_factor;

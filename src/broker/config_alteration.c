@@ -12,8 +12,11 @@
 #include "base/assert.h"
 #include "base/map.h"
 #include "broker/broker.h"
+#include "broker/config_table.h"
+#include "broker/kafka_config_table.h"
 #include "broker/request.h"
 #include "broker/topic_place.h"
+#include "cluster/dynamic_config.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +48,65 @@ static void plan_topic(struct config_alteration *alteration, struct config_alter
                                     &item->problem);
 }
 
+/* NULL, or why a broker config that exists cannot be altered. */
+static const char *fixed_reason(const struct topic_config_entry *entry)
+{
+    struct wire_string name = {entry->name, entry->name_length};
+    size_t length = (size_t)name.length;
+    if (dynamic_config_find(name.data, length) != NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < config_row_count(); i++) {
+        const struct config_row *row = config_row_at(i);
+        if (wire_string_equal(name, row->name) || wire_string_equal(name, row->kafka_name)) {
+            return "is read when a broker starts: set it in the config file";
+        }
+    }
+    for (size_t i = 0; i < topic_config_row_count(); i++) {
+        if (wire_string_equal(name, topic_config_row(i)->broker_name)) {
+            return "has no effect here";
+        }
+    }
+    return kafka_config_find(name.data, length) != NULL ? "has no effect here" : NULL;
+}
+
+/* A broker's id, or "" for all of them, which is 0; false: neither. */
+static bool read_broker_id(struct wire_string name, uint32_t *broker_id)
+{
+    *broker_id = 0;
+    for (int32_t i = 0; i < name.length; i++) {
+        if (name.data[i] < '0' || name.data[i] > '9' || i == 9) {
+            return false;
+        }
+        *broker_id = *broker_id * 10 + (uint32_t)(name.data[i] - '0');
+    }
+    return name.length == 0 || *broker_id != 0;
+}
+
+static void plan_broker(struct config_alteration *alteration, struct config_alteration_item *item,
+                        struct wire_writer *record)
+{
+    uint32_t broker_id = 0;
+    if (!read_broker_id(item->resource_name, &broker_id)) {
+        refuse(item, WIRE_ERROR_INVALID_REQUEST,
+               "A broker is named by its id, all of them by \"\".");
+        return;
+    }
+    for (uint32_t i = 0; i < item->alteration_count; i++) {
+        const struct topic_config_entry *entry = &item->alterations[i].entry;
+        const char *reason = fixed_reason(entry);
+        if (reason != NULL) {
+            item->problem.error = WIRE_ERROR_INVALID_REQUEST;
+            snprintf(item->problem.message, sizeof(item->problem.message), "config %.*s %s",
+                     entry->name_length, entry->name, reason);
+            return;
+        }
+    }
+    cluster_plan_alter_broker_config(alteration->line.shard->metadata, broker_id, item->alterations,
+                                     item->alteration_count, alteration->replaces, record,
+                                     &item->problem);
+}
+
 static bool plan(struct proposal_line *line, uint32_t position, struct wire_writer *record)
 {
     struct config_alteration *alteration = container_of(line, struct config_alteration, line);
@@ -54,8 +116,10 @@ static bool plan(struct proposal_line *line, uint32_t position, struct wire_writ
     }
     if (item->resource_type == CONFIG_RESOURCE_TOPIC) {
         plan_topic(alteration, item, record);
+    } else if (item->resource_type == CONFIG_RESOURCE_BROKER) {
+        plan_broker(alteration, item, record);
     } else {
-        refuse(item, WIRE_ERROR_INVALID_REQUEST, "Only the configs of topics (2) can be altered.");
+        refuse(item, WIRE_ERROR_INVALID_REQUEST, "Topics (2) and brokers (4) have configs here.");
     }
     return item->problem.error == WIRE_ERROR_NONE && alteration->is_committed;
 }

@@ -144,6 +144,54 @@ static bool check_listeners(const struct broker_config *config, char *error, siz
     return true;
 }
 
+/* One "name=value" and, as a list is cut at its commas, what belongs to the value after it; returns
+ * how many texts that are, 0 with a sentence in error. */
+static size_t take_topic_default(struct broker_config *config, size_t position, char *error,
+                                 size_t error_size)
+{
+    char value[1024];
+    char reason[128];
+    char *const *texts = &config->topic_default_texts[position];
+    size_t rest = config->topic_default_text_count - position;
+    const char *equals = strchr(texts[0], '=');
+    const struct topic_config_row *row =
+        equals != NULL ? topic_config_find(texts[0], (size_t)(equals - texts[0])) : NULL;
+    if (row == NULL) {
+        snprintf(error, error_size, "topic_defaults: '%.100s' is not name=value of a topic config",
+                 texts[0]);
+        return 0;
+    }
+    size_t count = 1;
+    size_t length = (size_t)snprintf(value, sizeof value, "%s", equals + 1);
+    for (; count < rest && strchr(texts[count], '=') == NULL && length < sizeof value; count++) {
+        length += (size_t)snprintf(value + length, sizeof value - length, ",%s", texts[count]);
+    }
+    if (length >= sizeof value) {
+        snprintf(error, error_size, "topic_defaults: the value of %s is too long", row->name);
+        return 0;
+    }
+    if (topic_config_check(row, value, length, reason, sizeof reason) != NULL) {
+        snprintf(error, error_size, "topic_defaults: %s: the value '%.100s' %s", row->name, value,
+                 reason);
+        return 0;
+    }
+    topic_config_set(&config->topic_defaults, row, value, length);
+    return count;
+}
+
+static bool take_topic_defaults(struct broker_config *config, char *error, size_t error_size)
+{
+    topic_config_clear(&config->topic_defaults);
+    for (size_t i = 0; i < config->topic_default_text_count;) {
+        size_t taken = take_topic_default(config, i, error, error_size);
+        if (taken == 0) {
+            return false;
+        }
+        i += taken;
+    }
+    return true;
+}
+
 bool broker_config_finish(struct broker_config *config, char *error, size_t error_size)
 {
     if (*config->data_directory == 0 || *config->cluster_name == 0) {
@@ -162,7 +210,8 @@ bool broker_config_finish(struct broker_config *config, char *error, size_t erro
         return false;
     }
     derive(config);
-    return check_levels(config, error, error_size) && check_tls(config, error, error_size) &&
+    return take_topic_defaults(config, error, error_size) &&
+           check_levels(config, error, error_size) && check_tls(config, error, error_size) &&
            check_listeners(config, error, error_size) &&
            check_addresses_told(config, error, error_size);
 }

@@ -76,6 +76,10 @@ static const struct config_row rows[] = {
          "Partitions of a topic whose creator did not say."),
     UINT("default_replication_factor", default_replication_factor, "1", 1, 15,
          "default.replication.factor", "Replicas of a topic whose creator did not say."),
+    {"topic_defaults", CONFIG_TEXT_LIST, "", 0, 0, "",
+     "Configs of topics that do not set them, as name=value: retention.ms=86400000, ... (see "
+     "KAFKA_CONFIGS.md).",
+     FIELD(topic_default_texts), FIELD(topic_default_text_count), 0},
     UINT("offsets_topic_partitions", offsets_topic_partitions, "50", 1, 10000,
          "offsets.topic.num.partitions",
          "Partitions of __consumer_offsets, when it is created with the first group."),
@@ -103,8 +107,7 @@ static const struct config_row rows[] = {
          "leader whose process ended is noticed at once, by its closed connections."),
     BOOLEAN("leader_balance", leader_balance, "true", "auto.leader.rebalance.enable",
             "Partitions are handed over to their preferred leaders when those are back."),
-    UINT("leader_balance_delay_ms", leader_balance_delay_ms, "30000", 100, INT32_MAX,
-         "leader.imbalance.check.interval.seconds",
+    UINT("leader_balance_delay_ms", leader_balance_delay_ms, "30000", 100, INT32_MAX, "",
          "How long a broker must have been back before it is given leaders, and how often that is "
          "looked at."),
     UINT("request_bytes_max", request_bytes_max, "104857600", 65536, 1073741824,
@@ -434,6 +437,8 @@ void broker_config_free(struct broker_config *config)
     }
     memory_free(config->peer_advertised_host);
     free_texts(config->peer_allow, config->peer_allow_count);
+    free_texts(config->topic_default_texts, config->topic_default_text_count);
+    topic_config_clear(&config->topic_defaults);
     free_members(config->controllers, config->controller_count);
     memset(config, 0, sizeof *config);
 }

@@ -33,8 +33,8 @@ static bool admit_client(struct io_listener *listener, const struct io_address *
 {
     struct broker_shard *shard = io_listener_owner(listener);
     if (!admission_enter(&shard->broker->admission, admission_slot(peer),
-                         shard->config->connections_max,
-                         shard->config->connections_per_address_max)) {
+                         shard->limits.connections_max,
+                         shard->limits.connections_per_address_max)) {
         counter_add(&shard->stats.connections_refused, 1);
         return false;
     }
@@ -83,8 +83,8 @@ static bool admit_peer(struct io_listener *listener, const struct io_address *pe
     }
     /* Not counted against the clients' limits: clients must not be able to shut brokers out. */
     if (!admission_enter(&shard->broker->admission, admission_slot(peer),
-                         shard->config->connections_max + PEER_CONNECTIONS_MAX,
-                         shard->config->connections_per_address_max + PEER_CONNECTIONS_MAX)) {
+                         shard->limits.connections_max + PEER_CONNECTIONS_MAX,
+                         shard->limits.connections_per_address_max + PEER_CONNECTIONS_MAX)) {
         counter_add(&shard->stats.connections_refused, 1);
         return false;
     }

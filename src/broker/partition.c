@@ -232,7 +232,6 @@ struct partition_stopping {
 static struct partition *partition_new(struct broker_shard *shard,
                                        const struct partition_spec *spec)
 {
-    static const struct topic_config defaults;
     struct partition *partition = memory_allocate_zeroed(sizeof(*partition));
     partition->applier.type = &partition_applier;
     partition->shard = shard;
@@ -249,7 +248,10 @@ static struct partition *partition_new(struct broker_shard *shard,
     list_init(&partition->fetches);
 
     const struct cluster_topic *topic = cluster_topic_find_id(shard->metadata, &spec->topic_id);
-    partition->rules = partition_rules_of(topic != NULL ? &topic->config : &defaults);
+    struct topic_config config;
+    effective_config_merge(shard, topic != NULL ? &topic->config : NULL, &config);
+    partition->rules = partition_rules_of(&config);
+    topic_config_clear(&config);
     return partition;
 }
 

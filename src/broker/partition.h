@@ -52,7 +52,7 @@ void partition_remove(struct broker_shard *shard, uint64_t group_id, uint32_t in
  * (replica_group_quarantine()), which is borrowed until done; the caller starts it. */
 void partition_quarantine(struct broker_shard *shard, const struct partition_spec *spec,
                           void (*done)(void *context, enum replica_result result), void *context);
-/* The topic's configs became known or changed. */
+/* The topic's configs became known or changed.  config: what is in force (effective_config.h). */
 void partition_configure(struct broker_shard *shard, uint64_t group_id,
                          const struct topic_config *config);
 struct partition *partition_find(struct broker_shard *shard, uint64_t group_id);

@@ -40,7 +40,9 @@ void partition_apply_retention(struct partition *partition, int64_t now_ms)
         !replica_group_is_running(partition->shard->replicas, partition->spec.group_id)) {
         return;
     }
-    if (partition->rules.deletes_old) {
+    /* Until the metadata is known as it was at the start, the topic's own configs may be others:
+     * then nothing is deleted on a guess. */
+    if (partition->rules.deletes_old && partition->shard->metadata_is_loaded) {
         take_snapshot_if_needed(partition, now_ms);
         if (log_apply_retention(replica_group_log(partition->group), &partition->rules.retention,
                                 now_ms)) {

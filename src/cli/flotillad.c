@@ -10,6 +10,7 @@
 #include "broker/broker.h"
 #include "broker/config_table.h"
 #include "cli/config_file.h"
+#include "cli/kafka_config_page.h"
 #include "cli/log_sink.h"
 
 #include <pthread.h>
@@ -207,6 +208,10 @@ int main(int count, char **arguments)
         }
         if (strcmp(arguments[i], "--help-markdown") == 0) {
             print_markdown();
+            return 0;
+        }
+        if (strcmp(arguments[i], "--help-kafka-markdown") == 0) {
+            kafka_config_page_print(stdout);
             return 0;
         }
         if (strcmp(arguments[i], "--version") == 0) {

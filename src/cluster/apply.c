@@ -10,11 +10,13 @@
  *
  * Locality: the shard that owns the copy.
  */
+#include "cluster/dynamic_config.h"
 #include "cluster/metadata.h"
 #include "cluster/partition.h"
 #include "cluster/record.h"
 
 #include "base/assert.h"
+#include "wire/broker_config_changed.h"
 #include "wire/broker_leaving.h"
 #include "wire/broker_registered.h"
 #include "wire/broker_unregistered.h"
@@ -115,6 +117,7 @@ static bool apply_broker_unregistered(struct cluster_metadata *metadata, struct 
     }
     change->kind = CLUSTER_CHANGE_BROKER_REMOVED;
     change->broker_id = broker->id;
+    topic_config_clear(metadata_broker_config(metadata, record.broker_id));
     metadata_remove_broker(metadata, record.broker_id);
     return true;
 }
@@ -277,6 +280,49 @@ static bool apply_topic_config_changed(struct cluster_metadata *metadata,
     return true;
 }
 
+static const struct topic_config_row *broker_config_row(struct wire_string name,
+                                                        struct wire_string value)
+{
+    char message[128];
+    const struct topic_config_row *row = dynamic_config_find(name.data, (size_t)name.length);
+    bool is_good = row != NULL &&
+                   (value.length < 0 || topic_config_check(row, value.data, (size_t)value.length,
+                                                           message, sizeof message) == NULL);
+    return is_good ? row : NULL;
+}
+
+static bool apply_broker_config_changed(struct cluster_metadata *metadata,
+                                        struct wire_cursor *cursor, int16_t version,
+                                        struct cluster_change *change)
+{
+    struct broker_config_changed_record record;
+    if (!broker_config_changed_record_decode(&record, version, cursor) ||
+        record.broker_id > INT32_MAX) {
+        return false;
+    }
+    for (int32_t i = 0; i < record.changes_count; i++) {
+        if (broker_config_row(record.changes[i].name, record.changes[i].value) == NULL) {
+            return false;
+        }
+    }
+    if (record.broker_id != 0 && cluster_broker_find(metadata, record.broker_id) == NULL) {
+        return refuse(change, WIRE_ERROR_BROKER_ID_NOT_REGISTERED);
+    }
+    struct topic_config *config = metadata_broker_config(metadata, record.broker_id);
+    for (int32_t i = 0; i < record.changes_count; i++) {
+        struct wire_string value = record.changes[i].value;
+        const struct topic_config_row *row = broker_config_row(record.changes[i].name, value);
+        if (value.length < 0) {
+            topic_config_unset(config, row);
+        } else {
+            topic_config_set(config, row, value.data, (size_t)value.length);
+        }
+    }
+    change->kind = CLUSTER_CHANGE_BROKER_CONFIG;
+    change->broker_id = record.broker_id;
+    return true;
+}
+
 /* ---- Reassignments ---- */
 
 static void reassigned(struct cluster_change *change, const struct topic_entry *entry,
@@ -391,6 +437,8 @@ static apply_function function_of_kind(uint16_t kind)
         return apply_broker_leaving;
     case CLUSTER_RECORD_BROKER_UNREGISTERED:
         return apply_broker_unregistered;
+    case CLUSTER_RECORD_BROKER_CONFIG_CHANGED:
+        return apply_broker_config_changed;
     default:
         return NULL; /* kinds of a newer version, and those that stand in snapshots only */
     }

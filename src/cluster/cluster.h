@@ -100,13 +100,14 @@ enum cluster_change_kind {
     CLUSTER_CHANGE_PRODUCER_IDS,
     CLUSTER_CHANGE_REASSIGNMENT, /* begun, altered, cancelled or complete */
     CLUSTER_CHANGE_BROKER_REMOVED,
+    CLUSTER_CHANGE_BROKER_CONFIG, /* of one, or with broker_id 0 of all */
 };
 
 struct cluster_change {
     enum cluster_change_kind kind;
     enum wire_error error; /* a record whose premise was gone when it was applied (two creations of
                             * one name in flight): nothing changed, and its proposer is told this */
-    uint32_t broker_id;    /* BROKER, BROKER_REMOVED */
+    uint32_t broker_id;    /* BROKER* */
     struct uuid topic_id;  /* TOPIC_*, PARTITIONS_ADDED, REASSIGNMENT */
     const struct cluster_topic *topic; /* created, extended or configured; for DELETED the topic as
                                         * it was; borrowed until the next apply */
@@ -135,6 +136,9 @@ const struct cluster_broker *cluster_broker_find(const struct cluster_metadata *
 const struct cluster_broker *cluster_broker_next(const struct cluster_metadata *metadata,
                                                  size_t *position); /* ascending ids */
 size_t cluster_broker_count(const struct cluster_metadata *metadata);
+/* What was set while they ran (dynamic_config.h) of one broker, or with id 0 of all of them. */
+const struct topic_config *cluster_broker_config(const struct cluster_metadata *metadata,
+                                                 uint32_t broker_id);
 const struct cluster_topic *cluster_topic_find(const struct cluster_metadata *metadata,
                                                const char *name, size_t name_length);
 const struct cluster_topic *cluster_topic_find_id(const struct cluster_metadata *metadata,
@@ -249,6 +253,12 @@ void cluster_plan_alter_topic_config(const struct cluster_metadata *metadata, co
                                      const struct cluster_config_alteration *alterations,
                                      size_t alteration_count, bool replace,
                                      struct wire_writer *record, struct cluster_problem *problem);
+/* The same of the configs of a broker, or with id 0 of all of them, under the names of
+ * dynamic_config.h. */
+void cluster_plan_alter_broker_config(const struct cluster_metadata *metadata, uint32_t broker_id,
+                                      const struct cluster_config_alteration *alterations,
+                                      size_t alteration_count, bool replace,
+                                      struct wire_writer *record, struct cluster_problem *problem);
 void cluster_plan_register_broker(const struct cluster_metadata *metadata,
                                   const struct cluster_broker *broker, struct wire_writer *record,
                                   struct cluster_problem *problem);

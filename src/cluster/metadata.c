@@ -40,6 +40,10 @@ static void metadata_clear(struct cluster_metadata *metadata)
     topic_entry_free(metadata->departed);
     memory_free(metadata->topics);
     memory_free(metadata->brokers);
+    for (size_t i = 0; i < metadata->broker_config_count; i++) {
+        topic_config_clear(&metadata->broker_configs[i].config);
+    }
+    memory_free(metadata->broker_configs);
     map_free(&metadata->topics_by_id);
     map_free(&metadata->topics_by_likeness);
     map_free(&metadata->groups);
@@ -121,6 +125,47 @@ void metadata_remove_broker(struct cluster_metadata *metadata, uint32_t id)
     memmove(&metadata->brokers[position], &metadata->brokers[position + 1],
             (metadata->broker_count - position) * sizeof metadata->brokers[0]);
 }
+
+/* ---- Configs of brokers ---- */
+
+/* Where the broker's configs stand, or would. */
+static size_t broker_config_position(const struct cluster_metadata *metadata, uint32_t broker_id)
+{
+    size_t position = 0;
+    while (position < metadata->broker_config_count &&
+           metadata->broker_configs[position].broker_id < broker_id) {
+        position++;
+    }
+    return position;
+}
+
+const struct topic_config *cluster_broker_config(const struct cluster_metadata *metadata,
+                                                 uint32_t broker_id)
+{
+    static const struct topic_config none;
+    size_t position = broker_config_position(metadata, broker_id);
+    bool is_there = position < metadata->broker_config_count &&
+                    metadata->broker_configs[position].broker_id == broker_id;
+    return is_there ? &metadata->broker_configs[position].config : &none;
+}
+
+struct topic_config *metadata_broker_config(struct cluster_metadata *metadata, uint32_t broker_id)
+{
+    size_t position = broker_config_position(metadata, broker_id);
+    if (position == metadata->broker_config_count ||
+        metadata->broker_configs[position].broker_id != broker_id) {
+        size_t count = metadata->broker_config_count + 1;
+        metadata->broker_configs =
+            memory_reallocate(metadata->broker_configs, count * sizeof metadata->broker_configs[0]);
+        memmove(&metadata->broker_configs[position + 1], &metadata->broker_configs[position],
+                (metadata->broker_config_count - position) * sizeof metadata->broker_configs[0]);
+        metadata->broker_configs[position] = (struct broker_config_entry){.broker_id = broker_id};
+        metadata->broker_config_count = count;
+    }
+    return &metadata->broker_configs[position].config;
+}
+
+/* ---- Counting ---- */
 
 uint64_t cluster_broker_replica_count(const struct cluster_metadata *metadata, uint32_t id)
 {

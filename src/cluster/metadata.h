@@ -17,9 +17,16 @@
 #include "cluster/cluster.h"
 #include "cluster/topic_entry.h"
 
+struct broker_config_entry {
+    uint32_t broker_id; /* 0: of all brokers */
+    struct topic_config config;
+};
+
 struct cluster_metadata {
     struct cluster_broker *brokers;
     size_t broker_count;
+    struct broker_config_entry *broker_configs; /* ascending by broker */
+    size_t broker_config_count;
     struct topic_entry **topics;
     size_t topic_count;
     size_t topic_capacity;
@@ -42,6 +49,9 @@ struct topic_entry *metadata_find_id(const struct cluster_metadata *metadata,
 void metadata_put_broker(struct cluster_metadata *metadata, const struct cluster_broker *broker);
 /* Takes out the broker of this id, which is there. */
 void metadata_remove_broker(struct cluster_metadata *metadata, uint32_t id);
+
+/* The configs of a broker, or with id 0 of all, to be changed. */
+struct topic_config *metadata_broker_config(struct cluster_metadata *metadata, uint32_t broker_id);
 
 /* Why the topic cannot be added to the metadata as it is now, or NONE: its name or a colliding one
  * is taken, its id is, or there are too many partitions. */

@@ -156,24 +156,29 @@ const struct topic_config_row *plan_find_config(const struct topic_config_entry 
     return row;
 }
 
-const struct topic_config_row *plan_check_config(const struct topic_config_entry *entry,
-                                                 struct cluster_problem *problem)
+bool plan_check_value(const struct topic_config_row *row, const struct topic_config_entry *entry,
+                      struct cluster_problem *problem)
 {
     char value[PLAN_QUOTE_BYTES];
     char reason[128];
-    const struct topic_config_row *row = plan_find_config(entry, problem);
-    if (row == NULL) {
-        return NULL;
-    }
     if (entry->value_length < 0) {
-        plan_refuse(problem, WIRE_ERROR_INVALID_CONFIG, "config %s has no value", row->name);
-        return NULL;
+        plan_refuse(problem, WIRE_ERROR_INVALID_CONFIG, "config %.*s has no value",
+                    entry->name_length, entry->name);
+        return false;
     }
     if (topic_config_check(row, entry->value, (size_t)entry->value_length, reason, sizeof reason) !=
         NULL) {
-        plan_refuse(problem, WIRE_ERROR_INVALID_CONFIG, "config %s: the value %s %s", row->name,
+        plan_refuse(problem, WIRE_ERROR_INVALID_CONFIG, "config %.*s: the value %s %s",
+                    entry->name_length, entry->name,
                     plan_quote(value, entry->value, (size_t)entry->value_length), reason);
-        return NULL;
+        return false;
     }
-    return row;
+    return true;
+}
+
+const struct topic_config_row *plan_check_config(const struct topic_config_entry *entry,
+                                                 struct cluster_problem *problem)
+{
+    const struct topic_config_row *row = plan_find_config(entry, problem);
+    return row != NULL && plan_check_value(row, entry, problem) ? row : NULL;
 }

@@ -44,6 +44,10 @@ bool plan_check_replica_count(const struct placement *placement, int32_t replica
 const struct topic_config_row *plan_check_config(const struct topic_config_entry *entry,
                                                  struct cluster_problem *problem);
 
+/* The entry's value is good for the row its name stands for; else refused, and false. */
+bool plan_check_value(const struct topic_config_row *row, const struct topic_config_entry *entry,
+                      struct cluster_problem *problem);
+
 /* The row of a config by name alone. */
 const struct topic_config_row *plan_find_config(const struct topic_config_entry *entry,
                                                 struct cluster_problem *problem);

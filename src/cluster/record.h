@@ -28,7 +28,8 @@
     X(PARTITION_REASSIGNED, 9, partition_reassigned, LOG)                                          \
     X(REASSIGNMENT_COMPLETED, 10, reassignment_completed, LOG)                                     \
     X(BROKER_LEAVING, 11, broker_leaving, LOG_AND_SNAPSHOT)                                        \
-    X(BROKER_UNREGISTERED, 12, broker_unregistered, LOG)
+    X(BROKER_UNREGISTERED, 12, broker_unregistered, LOG)                                           \
+    X(BROKER_CONFIG_CHANGED, 13, broker_config_changed, LOG_AND_SNAPSHOT)
 
 enum cluster_record_kind {
 #define X(name, number, schema, place) CLUSTER_RECORD_##name = number,

@@ -6,8 +6,9 @@
  *     then for each record: uint32 length | record (record.h)
  *
  * First the counters, then the brokers by id, each that leaves with the record that says so, then
- * the topics by name, so that equal states give equal bytes.  Bytes that come back are checked like
- * any input: they may have been damaged or made up.
+ * the configs of brokers that were set while they ran, then the topics by name, so that equal
+ * states give equal bytes.  Bytes that come back are checked like any input: they may have been
+ * damaged or made up.
  *
  * Locality: the shard that owns the copy.
  */
@@ -18,6 +19,7 @@
 #include "base/assert.h"
 #include "base/crc32c.h"
 #include "base/memory.h"
+#include "wire/broker_config_changed.h"
 #include "wire/cluster_counters.h"
 #include "wire/topic_state.h"
 
@@ -115,6 +117,37 @@ static void write_broker(struct wire_writer *writer, const struct cluster_broker
     }
 }
 
+static size_t configured_count(const struct cluster_metadata *metadata)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < metadata->broker_config_count; i++) {
+        count += metadata->broker_configs[i].config.count > 0 ? 1 : 0;
+    }
+    return count;
+}
+
+static void write_broker_config(struct wire_writer *writer, const struct broker_config_entry *entry)
+{
+    size_t count = entry->config.count;
+    if (count == 0) {
+        return;
+    }
+    struct broker_config_changed_record record = {
+        .broker_id = entry->broker_id,
+        .changes = memory_allocate_zeroed(count * sizeof record.changes[0]),
+        .changes_count = (int32_t)count,
+    };
+    for (size_t i = 0; i < count; i++) {
+        record.changes[i].name = cluster_record_string(entry->config.overrides[i].row->broker_name);
+        record.changes[i].value = cluster_record_string(entry->config.overrides[i].value);
+    }
+    size_t position = begin_record(writer);
+    cluster_record_begin(writer, CLUSTER_RECORD_BROKER_CONFIG_CHANGED);
+    broker_config_changed_record_encode(&record, CLUSTER_RECORD_VERSION, writer);
+    end_record(writer, position);
+    memory_free(record.changes);
+}
+
 void cluster_snapshot_write(const struct cluster_metadata *metadata, struct buf **content)
 {
     struct wire_writer writer;
@@ -122,10 +155,13 @@ void cluster_snapshot_write(const struct cluster_metadata *metadata, struct buf 
     wire_write_int16(&writer, FORMAT_VERSION);
     wire_write_uint32(&writer, 0);
     wire_write_uint32(&writer, (uint32_t)(1 + metadata->broker_count + leaving_count(metadata) +
-                                          metadata->topic_count));
+                                          configured_count(metadata) + metadata->topic_count));
     write_counters(&writer, metadata);
     for (size_t i = 0; i < metadata->broker_count; i++) {
         write_broker(&writer, &metadata->brokers[i]);
+    }
+    for (size_t i = 0; i < metadata->broker_config_count; i++) {
+        write_broker_config(&writer, &metadata->broker_configs[i]);
     }
     for (size_t i = 0; i < metadata->topic_count; i++) {
         write_topic(&writer, &metadata->topics[i]->topic);
@@ -207,10 +243,11 @@ static bool restore_topic(struct cluster_metadata *metadata, struct wire_cursor 
     return true;
 }
 
-static bool restore_broker(struct cluster_metadata *metadata, const uint8_t *record, size_t length)
+/* Of a kind that stands in logs, too. */
+static bool restore_change(struct cluster_metadata *metadata, const uint8_t *record, size_t length)
 {
     struct cluster_change change;
-    return cluster_apply(metadata, record, length, &change) && change.kind == CLUSTER_CHANGE_BROKER;
+    return cluster_apply(metadata, record, length, &change) && change.error == WIRE_ERROR_NONE;
 }
 
 static bool restore_record(struct cluster_metadata *metadata, const uint8_t *record, size_t length)
@@ -224,9 +261,10 @@ static bool restore_record(struct cluster_metadata *metadata, const uint8_t *rec
     bool good = cursor.error == NULL;
     if (good && kind == CLUSTER_RECORD_CLUSTER_COUNTERS) {
         good = restore_counters(metadata, &cursor, version);
-    } else if (good && (kind == CLUSTER_RECORD_BROKER_REGISTERED ||
-                        kind == CLUSTER_RECORD_BROKER_LEAVING)) {
-        good = restore_broker(metadata, record, length);
+    } else if (good &&
+               (kind == CLUSTER_RECORD_BROKER_REGISTERED || kind == CLUSTER_RECORD_BROKER_LEAVING ||
+                kind == CLUSTER_RECORD_BROKER_CONFIG_CHANGED)) {
+        good = restore_change(metadata, record, length);
     } else if (good && kind == CLUSTER_RECORD_TOPIC_STATE) {
         good = restore_topic(metadata, &cursor, version);
     } else {

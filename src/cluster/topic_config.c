@@ -254,7 +254,8 @@ static size_t override_position(const struct topic_config *config,
                                 const struct topic_config_row *row)
 {
     size_t position = 0;
-    while (position < config->count && config->overrides[position].row < row) {
+    while (position < config->count && config->overrides[position].row != row &&
+           strcmp(config->overrides[position].row->name, row->name) < 0) {
         position++;
     }
     return position;
@@ -301,13 +302,18 @@ void topic_config_unset(struct topic_config *config, const struct topic_config_r
             (config->count - position) * sizeof config->overrides[0]);
 }
 
-void topic_config_copy(struct topic_config *to, const struct topic_config *from)
+void topic_config_add(struct topic_config *to, const struct topic_config *from)
 {
-    *to = (struct topic_config){0};
     for (size_t i = 0; i < from->count; i++) {
         const struct topic_config_override *override = &from->overrides[i];
         topic_config_set(to, override->row, override->value, strlen(override->value));
     }
+}
+
+void topic_config_copy(struct topic_config *to, const struct topic_config *from)
+{
+    *to = (struct topic_config){0};
+    topic_config_add(to, from);
 }
 
 void topic_config_clear(struct topic_config *config)
@@ -335,11 +341,16 @@ static const char *effective(const struct topic_config *config, const struct top
                                                : row->default_text;
 }
 
-const char *topic_config_override(const struct topic_config *config, const char *name)
+const char *topic_config_override_of(const struct topic_config *config,
+                                     const struct topic_config_row *row)
 {
-    const struct topic_config_row *row = known_row(name);
     size_t position = override_position(config, row);
     return has_override(config, position, row) ? config->overrides[position].value : NULL;
+}
+
+const char *topic_config_override(const struct topic_config *config, const char *name)
+{
+    return topic_config_override_of(config, known_row(name));
 }
 
 int64_t topic_config_number(const struct topic_config *config, const char *name)

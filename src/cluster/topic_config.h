@@ -53,13 +53,14 @@ const struct topic_config_row *topic_config_row(size_t position);
 /* NULL when there is no such config. */
 const struct topic_config_row *topic_config_find(const char *name, size_t length);
 
-/* The overrides of one topic.  Values are texts that passed topic_config_check(). */
+/* The overrides of one topic, or of brokers (dynamic_config.h).  Values are texts that passed
+ * topic_config_check(). */
 struct topic_config {
     size_t count;
     struct topic_config_override {
         const struct topic_config_row *row;
         char *value;
-    } * overrides; /* ascending by row */
+    } * overrides; /* ascending by the name of the row */
 };
 
 /* NULL when value is good for the row; else what is wrong, written into message. */
@@ -73,6 +74,8 @@ void topic_config_set(struct topic_config *config, const struct topic_config_row
                       const char *value, size_t length);
 /* Back to the default; without effect when it is not overridden. */
 void topic_config_unset(struct topic_config *config, const struct topic_config_row *row);
+/* What from overrides is overridden in to as well; from wins. */
+void topic_config_add(struct topic_config *to, const struct topic_config *from);
 /* to: overwritten, not freed before. */
 void topic_config_copy(struct topic_config *to, const struct topic_config *from);
 /* Frees all overrides and leaves none. */
@@ -81,6 +84,8 @@ void topic_config_clear(struct topic_config *config);
 /* ---- Values; name is one of the table ---- */
 
 /* The override, or NULL. */
+const char *topic_config_override_of(const struct topic_config *config,
+                                     const struct topic_config_row *row);
 const char *topic_config_override(const struct topic_config *config, const char *name);
 /* Effective values: the override or the default. */
 int64_t topic_config_number(const struct topic_config *config, const char *name);

@@ -62,6 +62,11 @@ static bool must_wait(const struct replica_group *group, const struct raft_send 
             io_now_ns(manager->loop) < manager->learner_due_ns);
 }
 
+void replica_set_learner_rate(struct replica_manager *manager, uint64_t bytes_per_second)
+{
+    manager->options.learner_bytes_per_second = bytes_per_second;
+}
+
 /* So many bytes went to a learner: when the next may go. */
 static void charge(struct replica_manager *manager, uint64_t bytes)
 {

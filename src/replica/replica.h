@@ -93,6 +93,9 @@ struct replica_manager *replica_manager_new(const struct replica_manager_options
 /* Every group must be absent (see replica_manager_stop). */
 void replica_manager_free(struct replica_manager *manager);
 
+/* What is sent to learners from now on (options.learner_bytes_per_second). */
+void replica_set_learner_rate(struct replica_manager *manager, uint64_t bytes_per_second);
+
 /* Calls visit for every group directory of this shard that is whole and not tombstoned, and
  * finishes deletions that a crash left half done.  May block; before the loop runs. */
 void replica_manager_scan(struct replica_manager *manager,

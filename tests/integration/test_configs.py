@@ -106,3 +106,65 @@ def test_retention_and_segments_follow_without_a_restart(make_cluster):
     cluster.wait_until_ready()
     values = describe(admin, "t")
     assert (values["segment.bytes"].value, values["retention.bytes"].value) == ("4000", "9000")
+
+
+def broker_configs(admin, number):
+    resource = RESOURCE(RESOURCE.Type.BROKER, str(number))
+    return list(admin.describe_configs([resource]).values())[0].result(30)
+
+
+def test_pitfall_12_every_config_is_described_with_its_true_source(make_cluster):
+    source = confluent_kafka.admin.ConfigSource
+    cluster = make_cluster(topic_defaults="[min.insync.replicas=2, cleanup.policy=delete]",
+                           default_partitions=4).start()
+    admin = administer(cluster)
+    created = admin.create_topics([confluent_kafka.admin.NewTopic("t", 1, 3,
+                                                                  config={"cleanup.policy": "compact"})])
+    created["t"].result(30)
+    wait_for(lambda: "t" in admin.list_topics(timeout=30).topics, "the topic")
+    topic = describe(admin, "t")
+    assert (topic["cleanup.policy"].value, topic["cleanup.policy"].source) == (
+        "compact", source.DYNAMIC_TOPIC_CONFIG.value)
+    assert (topic["min.insync.replicas"].value, topic["min.insync.replicas"].source) == (
+        "2", source.STATIC_BROKER_CONFIG.value)
+    assert topic["retention.ms"].source == source.DEFAULT_CONFIG.value
+    assert set(topic["cleanup.policy"].synonyms) == {"cleanup.policy", "log.cleanup.policy"}
+    broker = broker_configs(admin, 2)
+    for name, value in (("num.partitions", "4"), ("min.insync.replicas", "2"), ("node.id", "2"),
+                        ("default.replication.factor", "3"), ("log.retention.ms", "604800000"),
+                        ("log.retention.hours", "168"), ("auto.create.topics.enable", "true"),
+                        ("offsets.topic.num.partitions", "50"), ("message.max.bytes", "1048588"),
+                        ("broker.id", "2"), ("log.dirs", str(cluster.brokers[2].directory)),
+                        ("listeners", "PLAINTEXT://" + cluster.brokers[2].kafka)):
+        assert broker[name].value == value, name
+    assert broker["num.partitions"].source == source.STATIC_BROKER_CONFIG.value
+    assert broker["num.partitions"].is_read_only and not broker["log.retention.ms"].is_read_only
+    assert broker["ssl.keystore.password"].is_sensitive and broker["ssl.keystore.password"].value is None
+    assert len(broker) > 300
+
+
+def test_brokers_are_configured_while_they_run(make_cluster):
+    source = confluent_kafka.admin.ConfigSource
+    cluster = make_cluster().start()
+    cluster.create_topic("t", replication=3)
+    admin = administer(cluster)
+
+    def alter(number, **configs):
+        resource = RESOURCE(RESOURCE.Type.BROKER, number,
+                            set_config={name.replace("_", "."): value for name, value in configs.items()})
+        list(admin.alter_configs([resource]).values())[0].result(30)
+
+    leader = cluster.leader_of("t").number
+    alter(str(leader), message_max_bytes="1000")
+    too_large = confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE
+    wait_for(lambda: produce(cluster, "t", 1, 2000, retries=0) == [too_large], "the bound on messages")
+    told = broker_configs(admin, leader)["message.max.bytes"]
+    assert (told.value, told.source) == ("1000", source.DYNAMIC_BROKER_CONFIG.value)
+    other = broker_configs(admin, leader % 3 + 1)["message.max.bytes"]
+    assert other.source == source.DEFAULT_CONFIG.value
+    with pytest.raises(confluent_kafka.KafkaException) as refused:
+        alter(str(leader), num_partitions="3")
+    assert refused.value.args[0].code() == confluent_kafka.KafkaError.INVALID_REQUEST
+    assert "config file" in refused.value.args[0].str()
+    alter(str(leader))
+    wait_for(lambda: produce(cluster, "t", 1, 2000, retries=0) == [None], "no bound")

@@ -40,6 +40,8 @@ def flotilla(*arguments):
     ("peer_tls_ca: x\npeer_tls_certificate: y\npeer_tls_key: z\n",
      "certificate authority x: No such file or directory"),
     ("peer_tls_ca: x\n", "peer_tls_ca, peer_tls_certificate and peer_tls_key go together"),
+    ("topic_defaults: [retention.ms=soon]\n", "topic_defaults: retention.ms: the value 'soon' is not a whole"),
+    ("topic_defaults: [retention=5]\n", "topic_defaults: 'retention=5' is not name=value of a topic config"),
     ("log_level: loud\n", "log_level: 'loud' is not allowed"),
     ("heartbeat_ms: 400\n", "election_ms (1000) must be at least three times heartbeat_ms (400)"),
 ])
@@ -71,6 +73,11 @@ def test_the_config_page_is_the_table():
     if not page.exists():
         page = __import__("pathlib").Path(__file__).parents[2] / "docs" / "CONFIG.md"
     assert page.read_text() == flotillad("--help-markdown").stdout
+
+
+def test_the_page_of_kafkas_configs_is_the_tables():
+    page = __import__("pathlib").Path(__file__).parents[2] / "docs" / "KAFKA_CONFIGS.md"
+    assert page.read_text() == flotillad("--help-kafka-markdown").stdout
 
 
 def test_help_names_every_command():

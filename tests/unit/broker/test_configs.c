@@ -139,7 +139,7 @@ static void what_is_wrong_is_named(void **state)
         {{TOPIC, "t", "retention.ms", 0, NULL}, WIRE_ERROR_INVALID_REQUEST, "no value"},
         {{TOPIC, "u", "retention.ms", 0, "1"}, WIRE_ERROR_UNKNOWN_TOPIC_OR_PARTITION, "no topic"},
         {{TOPIC, "", "retention.ms", 0, "1"}, WIRE_ERROR_INVALID_TOPIC_EXCEPTION, "name"},
-        {{16, "t", "retention.ms", 0, "1"}, WIRE_ERROR_INVALID_REQUEST, "topics"},
+        {{16, "t", "retention.ms", 0, "1"}, WIRE_ERROR_INVALID_REQUEST, "Topics"},
     };
     struct fixture fixture;
     open_as_controller(&fixture);
@@ -148,6 +148,70 @@ static void what_is_wrong_is_named(void **state)
         assert_int_equal(alter_one(&fixture, cases[i].change, cases[i].message), cases[i].error);
     }
     assert_int_equal(config_of(&fixture, "t")->count, 0);
+    fixture_close(&fixture);
+}
+
+#define BROKER 4
+
+static void brokers_are_configured_while_they_run(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    open_as_controller(&fixture);
+    const struct topic_config *topic = &fixture_add_topic(&fixture, "t", 1, NULL)->config;
+    const struct broker_shard *shard = &fixture.shard;
+    assert_int_equal(
+        alter_one(&fixture, (struct change){BROKER, "", "log.retention.ms", 0, "600"}, ""), 0);
+    assert_string_equal(effective_config_text(shard, topic, "retention.ms"), "600");
+    assert_int_equal(
+        alter_one(&fixture, (struct change){BROKER, "1", "log.retention.ms", 0, "700"}, ""), 0);
+    assert_int_equal(
+        alter_one(&fixture, (struct change){BROKER, "2", "log.retention.ms", 0, "800"}, ""), 0);
+    assert_string_equal(effective_config_text(shard, topic, "retention.ms"), "700");
+    assert_int_equal(alter_one(&fixture, (struct change){TOPIC, "t", "retention.ms", 0, "900"}, ""),
+                     0);
+    assert_string_equal(effective_config_text(shard, topic, "retention.ms"), "900");
+
+    struct config_value values[CONFIG_VALUES_MAX];
+    const struct topic_config_row *row = topic_config_find("retention.ms", 12);
+    assert_int_equal(effective_config_values(shard, topic, row, values), 4);
+    assert_int_equal(values[0].source, CONFIG_SOURCE_TOPIC);
+    assert_int_equal(values[1].source, CONFIG_SOURCE_DYNAMIC_BROKER);
+    assert_int_equal(values[2].source, CONFIG_SOURCE_DYNAMIC_DEFAULT);
+    assert_int_equal(values[3].source, CONFIG_SOURCE_DEFAULT);
+
+    fixture.config.connections_max = 77;
+    assert_int_equal(effective_broker_limits(shard).connections_max, 77);
+    assert_int_equal(
+        alter_one(&fixture, (struct change){BROKER, "", "max.connections", 0, "55"}, ""), 0);
+    assert_int_equal(effective_broker_limits(shard).connections_max, 55);
+    fixture_close(&fixture);
+}
+
+static void what_brokers_cannot_change_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        struct change change;
+        enum wire_error error;
+        const char *message;
+    } cases[] = {
+        {{BROKER, "1", "num.partitions", 0, "3"}, WIRE_ERROR_INVALID_REQUEST, "config file"},
+        {{BROKER, "1", "shards", 0, "3"}, WIRE_ERROR_INVALID_REQUEST, "config file"},
+        {{BROKER, "1", "num.io.threads", 0, "3"}, WIRE_ERROR_INVALID_REQUEST, "no effect"},
+        {{BROKER, "1", "log.preallocate", 0, "true"}, WIRE_ERROR_INVALID_REQUEST, "no effect"},
+        {{BROKER, "1", "no.such", 0, "3"}, WIRE_ERROR_INVALID_CONFIG, "'no.such'"},
+        {{BROKER, "1", "max.connections", 0, "3"}, WIRE_ERROR_INVALID_CONFIG, "10 to"},
+        {{BROKER, "9", "max.connections", 0, "30"}, WIRE_ERROR_BROKER_ID_NOT_REGISTERED, "9"},
+        {{BROKER, "x", "max.connections", 0, "30"}, WIRE_ERROR_INVALID_REQUEST, "id"},
+        {{BROKER, "0", "max.connections", 0, "30"}, WIRE_ERROR_INVALID_REQUEST, "id"},
+        {{BROKER, "99999999999", "max.connections", 0, "30"}, WIRE_ERROR_INVALID_REQUEST, "id"},
+    };
+    struct fixture fixture;
+    open_as_controller(&fixture);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(alter_one(&fixture, cases[i].change, cases[i].message), cases[i].error);
+    }
     fixture_close(&fixture);
 }
 
@@ -270,6 +334,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(single_configs_are_set_and_deleted),
         cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(brokers_are_configured_while_they_run),
+        cmocka_unit_test(what_brokers_cannot_change_is_told),
         cmocka_unit_test(a_resource_named_twice_is_left_alone),
         cmocka_unit_test(a_trial_changes_nothing),
         cmocka_unit_test(only_the_controller_leader_alters),

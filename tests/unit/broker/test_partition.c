@@ -383,6 +383,27 @@ static void old_records_go_and_stay_gone(void **state)
     world_close(&world);
 }
 
+/* The topic may keep its data longer than the configs that are known so far say. */
+static void nothing_is_deleted_before_the_metadata_is_known(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world);
+    assert_int_equal(start(&world), REPLICA_OK);
+    produce_to_leader(&world, &first);
+    produce_to_leader(&world, &second);
+    world.shard.metadata_is_loaded = false;
+    int64_t next_week_ms = io_wall_ms(world.shard.loop) + 8ll * 24 * 60 * 60 * 1000;
+    uint64_t end_ns = io_clock_ns(world.shard.loop) + 300000000;
+    while (io_clock_ns(world.shard.loop) < end_ns) {
+        partition_apply_retention(partition_find(&world.shard, GROUP_ID), next_week_ms);
+        shard_turn(&world.shard);
+    }
+    assert_int_equal(find_offset(&world, OFFSET_EARLIEST), 0);
+    assert_int_equal(stop(&world, false), REPLICA_OK);
+    world_close(&world);
+}
+
 static void a_deleted_partition_never_comes_back(void **state)
 {
     (void)state;
@@ -462,6 +483,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_acknowledged_outlives_a_restart),
         cmocka_unit_test(old_records_go_and_stay_gone),
+        cmocka_unit_test(nothing_is_deleted_before_the_metadata_is_known),
         cmocka_unit_test(a_deleted_partition_never_comes_back),
         cmocka_unit_test(a_stop_that_overtakes_the_start_wins),
         cmocka_unit_test(a_partition_outlives_its_group),

@@ -3,11 +3,15 @@
  * test_tables.c -- the small tables a broker keeps: request types, leaders, admitted connections,
  * brokers that are present, suppressed log lines.
  */
+#include "base/map.h"
 #include "broker/admission.h"
+#include "broker/config_table.h"
+#include "broker/kafka_config_table.h"
 #include "broker/leader_table.h"
 #include "broker/line_limit.h"
 #include "broker/peer_presence.h"
 #include "broker/request.h"
+#include "cluster/dynamic_config.h"
 
 #include "base/memory.h"
 
@@ -46,6 +50,54 @@ static void test_unknown_request_types(void **state)
     static const int16_t unknown[] = {-1, INT16_MIN, 4, 999, 1999, INT16_MAX};
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
         assert_null(request_configuration_find(unknown[i]));
+    }
+}
+
+static void put_name(struct map *names, const char *name)
+{
+    if (name[0] != '\0' && map_put_bytes(names, name, strlen(name), names) != NULL) {
+        fail_msg("the broker config %s stands in two tables", name);
+    }
+}
+
+static void test_broker_configs_stand_in_one_table(void **state)
+{
+    (void)state;
+    struct map names;
+    map_init(&names);
+    for (size_t i = 0; i < config_row_count(); i++) {
+        const struct config_row *row = config_row_at(i);
+        put_name(&names, row->kafka_name[0] != '\0' ? row->kafka_name : row->name);
+    }
+    for (size_t i = 0; i < topic_config_row_count(); i++) {
+        put_name(&names, topic_config_row(i)->broker_name);
+    }
+    for (size_t i = 0; i < kafka_config_row_count(); i++) {
+        const struct kafka_config_row *row = kafka_config_row(i);
+        put_name(&names, row->name);
+        assert_true(i == 0 || strcmp(kafka_config_row(i - 1)->name, row->name) < 0);
+        assert_ptr_equal(kafka_config_find(row->name, strlen(row->name)), row);
+        assert_true((row->reason == KAFKA_CONFIG_ALIAS) == (row->key[0] != '\0'));
+        assert_true(row->key[0] == '\0' || config_row_find(row->key) != NULL);
+        assert_true(row->type != KAFKA_CONFIG_PASSWORD || row->default_text == NULL);
+        assert_non_null(kafka_config_text(row));
+    }
+    map_free(&names);
+}
+
+static void test_dynamic_configs_have_the_defaults_of_their_keys(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < dynamic_config_broker_row_count(); i++) {
+        const struct topic_config_row *row = dynamic_config_broker_row(i);
+        const struct config_row *key = NULL;
+        for (size_t j = 0; j < config_row_count(); j++) {
+            key = strcmp(config_row_at(j)->kafka_name, row->name) == 0 ? config_row_at(j) : key;
+        }
+        assert_non_null(key);
+        assert_string_equal(key->default_text, row->default_text);
+        assert_int_equal(key->least, row->least);
+        assert_int_equal(key->most, row->most);
     }
 }
 
@@ -165,6 +217,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_request_table_is_sorted_and_whole),
+        cmocka_unit_test(test_broker_configs_stand_in_one_table),
+        cmocka_unit_test(test_dynamic_configs_have_the_defaults_of_their_keys),
         cmocka_unit_test(test_unknown_request_types),
         cmocka_unit_test(test_leaders_highest_term_wins),
         cmocka_unit_test(test_admission_counts_whole_and_address),

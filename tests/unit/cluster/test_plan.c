@@ -405,6 +405,62 @@ static void test_alter_topic_config(void **state)
     cluster_metadata_free(metadata);
 }
 
+static struct cluster_problem alter_broker(struct cluster_metadata *metadata, uint32_t broker_id,
+                                           struct cluster_config_alteration change, bool replace)
+{
+    struct wire_writer writer;
+    struct cluster_problem problem;
+    wire_writer_init(&writer, 64);
+    cluster_plan_alter_broker_config(metadata, broker_id, &change, 1, replace, &writer, &problem);
+    if (problem.error == WIRE_ERROR_NONE) {
+        struct cluster_change applied = fixture_apply(metadata, &writer);
+        assert_int_equal(applied.kind, CLUSTER_CHANGE_BROKER_CONFIG);
+        assert_int_equal(applied.broker_id, broker_id);
+    } else {
+        wire_writer_free(&writer);
+    }
+    return problem;
+}
+
+static void test_alter_broker_config(void **state)
+{
+    (void)state;
+    struct cluster_metadata *metadata = fixture_cluster(2, NULL);
+    alter_broker(metadata, 0, alteration(CLUSTER_CONFIG_SET, "log.retention.ms", "5"), false);
+    alter_broker(metadata, 2, alteration(CLUSTER_CONFIG_SET, "max.connections", "20"), false);
+    alter_broker(metadata, 2, alteration(CLUSTER_CONFIG_APPEND, "log.cleanup.policy", "compact"),
+                 false);
+    assert_int_equal(cluster_broker_config(metadata, 1)->count, 0);
+    assert_string_equal(topic_config_override(cluster_broker_config(metadata, 0), "retention.ms"),
+                        "5");
+    assert_string_equal(topic_config_text(cluster_broker_config(metadata, 2), "cleanup.policy"),
+                        "delete,compact");
+
+    struct buf *content = NULL;
+    struct cluster_metadata *copy = cluster_metadata_new();
+    cluster_snapshot_write(metadata, &content);
+    assert_true(cluster_snapshot_restore(copy, content->data, content->length_bytes));
+    assert_int_equal(cluster_broker_config(copy, 0)->count, 1);
+    assert_int_equal(cluster_broker_config(copy, 2)->count, 2);
+    assert_string_equal(cluster_broker_config(copy, 2)->overrides[1].value, "20");
+    buf_release(content);
+    cluster_metadata_free(copy);
+
+    struct cluster_problem problem =
+        alter_broker(metadata, 3, alteration(CLUSTER_CONFIG_SET, "max.connections", "20"), false);
+    assert_refused(&problem, WIRE_ERROR_BROKER_ID_NOT_REGISTERED, "broker 3");
+    problem =
+        alter_broker(metadata, 1, alteration(CLUSTER_CONFIG_SET, "max.connections", "2"), false);
+    assert_refused(&problem, WIRE_ERROR_INVALID_CONFIG, "max.connections: the value '2'");
+    problem = alter_broker(metadata, 1, alteration(CLUSTER_CONFIG_SET, "retention.ms", "2"), false);
+    assert_refused(&problem, WIRE_ERROR_INVALID_CONFIG, "'retention.ms'");
+    alter_broker(metadata, 2, alteration(CLUSTER_CONFIG_SET, "log.segment.bytes", "99"), true);
+    assert_int_equal(cluster_broker_config(metadata, 2)->count, 1);
+    alter_broker(metadata, 2, alteration(CLUSTER_CONFIG_DELETE, "log.segment.bytes", NULL), false);
+    assert_int_equal(cluster_broker_config(metadata, 2)->count, 0);
+    cluster_metadata_free(metadata);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -420,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_register_broker),
         cmocka_unit_test(test_producer_ids),
         cmocka_unit_test(test_alter_topic_config),
+        cmocka_unit_test(test_alter_broker_config),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
