@@ -109,6 +109,10 @@ static void search_done(struct io_work *work)
 static void batch_found(struct log_find_time *find, int result, struct buf_slice slice)
 {
     struct offset_item *item = container_of(find, struct offset_item, find);
+    struct partition *partition = partition_find(item->ask->shard, item->head.group_id);
+    if (replica_read_met_damage(result) && partition != NULL) {
+        replica_group_report_damage(partition->group, "what a search by time reads is damaged");
+    }
     if (result < 0) {
         answer(item, WIRE_ERROR_KAFKA_STORAGE_ERROR);
         return;

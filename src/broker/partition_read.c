@@ -97,6 +97,9 @@ static void read_item(const struct partition *partition, struct fetch_item *item
         item->ask->loading++;
         return;
     }
+    if (replica_read_met_damage(result)) {
+        replica_group_report_damage(partition->group, "what a consumer asks for is damaged");
+    }
     if (result != 0) {
         item->head.error =
             result == -ERANGE ? WIRE_ERROR_OFFSET_OUT_OF_RANGE : WIRE_ERROR_KAFKA_STORAGE_ERROR;

@@ -106,6 +106,7 @@ static void unload(struct log_segment *segment)
     io_file_release(segment->file);
     segment->file = NULL;
     segment->flush_number = 0;
+    log_checked_forget(&segment->checked);
     uint64_t interval_bytes = segment->index.interval_bytes;
     log_index_free(&segment->index);
     log_index_init(&segment->index, interval_bytes, segment->size_bytes);

@@ -4,10 +4,13 @@
  * and ends at batches.
  *
  * The range is found by walking batch heads from the nearest index entry, in pages that are in
- * memory; otherwise a work brings them there and the caller comes again.
+ * memory; otherwise a work brings them there and the caller comes again.  What was not lately seen
+ * to be good is read and checked by a work before it goes out
+ * (docs/adr/0008-checksums-of-fetches.md).
  */
 #include "base/assert.h"
 #include "log/cache.h"
+#include "log/check.h"
 #include "log/load.h"
 #include "log/stream.h"
 
@@ -124,6 +127,28 @@ static bool last_page_is_cached(const struct log_segment *segment, uint64_t end)
     return io_file_read_cached(segment->file, end - 1, &byte, 1, &done) != 0 || done == 1;
 }
 
+/* 0: what the part holds is known to be good; -EAGAIN: it is being checked, piece by piece. */
+static int check_first(struct log *log, struct log_segment *segment, const struct log_part *part,
+                       struct log_wait *wait)
+{
+    uint64_t now_ns = io_now_ns(log->stream->loop);
+    bool has_begun = wait->checked.segment == segment && wait->checked.from == part->position;
+    if ((has_begun && wait->checked.to >= part->end) ||
+        log_checked_end(&segment->checked, part->position, segment->size_bytes, now_ns) >=
+            part->end) {
+        return 0;
+    }
+    struct log_part rest = *part;
+    if (has_begun) {
+        rest.position = wait->checked.to;
+        rest.offset = wait->checked.offset;
+    }
+    wait->checked.segment = segment;
+    wait->checked.from = part->position;
+    log_check(log, segment, &rest, wait);
+    return -EAGAIN;
+}
+
 static int fetch_file(struct log *log, uint64_t offset, uint64_t limit_offset, uint64_t bytes_max,
                       struct log_fetched *fetched, struct log_wait *wait)
 {
@@ -143,23 +168,31 @@ static int fetch_file(struct log *log, uint64_t offset, uint64_t limit_offset, u
     if (result != 0) {
         return result == -ENODATA ? -EBADMSG : result;
     }
-    uint64_t begin = scan.position;
-    uint64_t end;
-    result = find_end(segment, &scan, &head, limit_offset, bytes_max, &end);
+    struct log_part part = {.position = scan.position, .offset = (uint64_t)head.base_offset};
+    result = find_end(segment, &scan, &head, limit_offset, bytes_max, &part.end);
     if (result == -EAGAIN) {
-        return wait_for_pages(log, segment, begin, bytes_max, saved, wait);
+        return wait_for_pages(log, segment, part.position, bytes_max, saved, wait);
+    }
+    if (result == 0 && part.offset > offset) {
+        return -EBADMSG;
+    }
+    if (result == 0) {
+        /* A first batch that is said to end behind the limit may be a wrong one. */
+        struct log_part looked_at = part;
+        looked_at.end += part.end == part.position ? head.total_bytes : 0;
+        result = check_first(log, segment, &looked_at, wait);
     }
     if (result != 0) {
         return result;
     }
-    if (end > begin && cached_only && !last_page_is_cached(segment, end)) {
-        return wait_for_pages(log, segment, begin, end - begin, saved, wait);
+    if (part.end > part.position && cached_only && !last_page_is_cached(segment, part.end)) {
+        return wait_for_pages(log, segment, part.position, part.end - part.position, saved, wait);
     }
     log_cache_touch(log);
-    fetched->length_bytes = end - begin;
-    if (end > begin) {
+    fetched->length_bytes = part.end - part.position;
+    if (part.end > part.position) {
         fetched->file = io_file_reference(segment->file);
-        fetched->position = begin;
+        fetched->position = part.position;
     }
     return 0;
 }
@@ -197,6 +230,7 @@ int log_fetch(struct log *log, uint64_t offset, uint64_t limit_offset, uint64_t 
     }
     if (result != -EAGAIN) {
         wait->attempts = 0;
+        wait->checked.segment = NULL;
     }
     return result;
 }

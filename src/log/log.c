@@ -260,6 +260,7 @@ void log_append_batch(struct log *log, const struct log_entry *entry)
         .position = segment->size_bytes,
         .payload = entry->payload,
     };
+    log_checked_append(&segment->checked, segment->size_bytes, io_now_ns(log->stream->loop));
     log_segment_note(segment, &head);
     log_cache_push(log, &tail_entry);
     log->next_offset = tail_entry.end_offset;
@@ -306,6 +307,7 @@ static void cut_segment(struct log *log, struct log_segment *segment, uint64_t s
     segment->size_bytes = size_bytes;
     segment->end_offset = end_offset;
     log_index_truncate(&segment->index, size_bytes);
+    log_checked_forget(&segment->checked);
 }
 
 /* Finds where the batch that holds offset begins, waiting for the disk if it must.  What is

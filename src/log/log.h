@@ -189,11 +189,18 @@ struct log_wait {
     struct list_node node;      /* the log's own, as all below */
     int result;
     uint32_t attempts;
+    struct {
+        const void *segment; /* only to be compared */
+        uint64_t from;
+        uint64_t to;     /* what is to be read was checked up to here, in the segment's file */
+        uint64_t offset; /* and there the batch with this offset begins */
+    } checked;
 };
 
 /* Whole batches from the one that holds offset, ending at or before limit_offset, up to bytes_max,
- * but at least one (KIP-74): a file range whose pages are in memory, or slices of what is in memory
- * anyway.  Never waits for the disk. */
+ * but at least one (KIP-74): a file range whose pages are in memory and whose batches were lately
+ * checked (log/checked.h), or slices of what is in memory anyway.  Hardly ever waits for the disk.
+ */
 struct log_fetched {
     struct io_file *file; /* a reference the caller releases; NULL: slices */
     uint64_t position;
@@ -203,8 +210,8 @@ struct log_fetched {
                                   * whoever keeps the struct may keep the used ones alone */
 };
 /* 0; -ERANGE when offset < start offset or > limit_offset; -EAGAIN when something must come from
- * disk first (wait->resume says when to call again; the log stays open until then); another errno
- * when that failed. */
+ * disk first (wait->resume says when to call again; the log stays open until then); -EBADMSG when
+ * it is damaged; another errno when reading failed. */
 int log_fetch(struct log *log, uint64_t offset, uint64_t limit_offset, uint64_t bytes_max,
               struct log_fetched *fetched, struct log_wait *wait);
 void log_fetched_release(struct log_fetched *fetched);

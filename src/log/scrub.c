@@ -17,6 +17,7 @@
 #include "log/epochs.h"
 #include "log/state.h"
 #include "log/stream.h"
+#include "log/term_spans.h"
 #include "log/verify.h"
 #include "log/window.h"
 #include "log/works.h"
@@ -26,12 +27,6 @@
 #include <string.h>
 
 #define EPOCHS_NAME "epochs"
-
-/* From this offset on records are of this term. */
-struct span {
-    uint64_t offset;
-    uint64_t term;
-};
 
 struct step {
     struct log_scrub *scrub;
@@ -43,29 +38,13 @@ struct step {
     uint64_t position; /* SEGMENTS: from here; moves on with what is good */
     uint64_t offset;
     uint64_t end; /* what is durable ends here */
-    struct span *spans;
-    size_t span_count;
+    struct log_term_spans terms;
     uint64_t bytes_read;
     const char *problem;
     int result;
 };
 
 /* ---- On the worker ---- */
-
-static uint64_t term_at(const struct step *step, uint64_t offset)
-{
-    size_t low = 0;
-    size_t high = step->span_count;
-    while (low + 1 < high) {
-        size_t middle = low + (high - low) / 2;
-        if (step->spans[middle].offset <= offset) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    return step->spans[low].term;
-}
 
 /* 0: a good batch stands at the step's position, else -EBADMSG or another errno. */
 static int check_batch(struct step *step, struct log_window *window, struct wire_batch *head)
@@ -75,7 +54,8 @@ static int check_batch(struct step *step, struct log_window *window, struct wire
         step->problem = strerror(-is_whole);
         return is_whole;
     }
-    step->problem = log_verify_batch(is_whole, head, step->offset, term_at(step, step->offset));
+    step->problem = log_verify_batch(is_whole, head, step->offset,
+                                     log_term_spans_at(&step->terms, step->offset));
     return step->problem == NULL ? 0 : -EBADMSG;
 }
 
@@ -240,32 +220,13 @@ static void step_done(struct io_work *work)
     scrub->private_state = NULL;
     scrub->log->works--;
     scrub->log = NULL;
-    memory_free(step->spans);
+    log_term_spans_free(&step->terms);
     memory_free(step->path);
     memory_free(step);
     scrub->done(scrub, result);
 }
 
 /* ---- Beginning a step ---- */
-
-/* Terms of the records at or behind the step's offset. */
-static void copy_spans(const struct log *log, struct step *step)
-{
-    const struct log_history *history = &log->history;
-    size_t first = history->control_count;
-    while (first > 0 && history->controls[first - 1].offset > step->offset) {
-        first--;
-    }
-    step->spans = memory_allocate((history->control_count - first + 1) * sizeof step->spans[0]);
-    step->spans[step->span_count++] =
-        (struct span){0, log_history_term_at_offset(history, step->offset)};
-    for (size_t i = first; i < history->control_count; i++) {
-        const struct log_control *control = &history->controls[i];
-        if (control->kind == LOG_ENTRY_TERM_START) {
-            step->spans[step->span_count++] = (struct span){control->offset, control->term};
-        }
-    }
-}
 
 /* The segment the pass goes on in: the one it was in, or the first one at or behind next_base. */
 static struct log_segment *find_segment(const struct log *log, struct log_scrub *scrub)
@@ -293,7 +254,7 @@ static void aim_at_segment(struct log *log, struct log_scrub *scrub, struct step
     step->position = scrub->position;
     step->offset = scrub->offset;
     step->end = log_segment_saved_bytes(log, segment);
-    copy_spans(log, step);
+    log_term_spans_copy(&step->terms, &log->history, step->offset);
     if (step->position == step->end) {
         /* Nothing durable is in it yet, perhaps not even its file: the rest is to be read. */
         let_go(scrub);

@@ -40,6 +40,7 @@ void log_segment_release(struct log_segment *segment)
     ensure(list_is_empty(&segment->waiters));
     io_file_release(segment->file);
     log_index_free(&segment->index);
+    log_checked_forget(&segment->checked);
     memory_free(segment);
 }
 

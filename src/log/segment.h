@@ -14,6 +14,7 @@
 
 #include "base/list.h"
 #include "io/file.h"
+#include "log/checked.h"
 #include "log/index.h"
 #include "log/scan.h"
 
@@ -36,6 +37,7 @@ struct log_segment {
     bool index_is_unsaved; /* closed since open: its index file is still to be written */
     uint64_t flush_number; /* of the newest flush that syncs it */
     struct list waiters;   /* of struct log_wait, for the load */
+    struct log_checked checked;
     struct log_index index;
 };
 

@@ -20,8 +20,6 @@
 
 /* A read of a RUNNING group met damage. */
 void replica_group_damaged(struct replica_group *group, const char *reason);
-/* Whether a read that failed so has met damage, or may do better the next time. */
-bool replica_read_met_damage(int result);
 /* The close of a group that has a successor is done. */
 void replica_quarantine_ended(struct replica_group *group, enum replica_result result);
 

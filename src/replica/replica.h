@@ -149,7 +149,9 @@ void replica_group_remove(struct replica_manager *manager, uint64_t group_id, ui
 bool replica_group_is_damaged(struct replica_manager *manager, uint64_t group_id);
 /* Likewise, and moving it aside has not gone wrong before. */
 bool replica_group_may_be_quarantined(struct replica_manager *manager, uint64_t group_id);
-/* The owner met damage in the group's log: a fetch, a scrub. */
+/* Whether a read that failed so has met damage, or may do better the next time. */
+bool replica_read_met_damage(int result);
+/* The owner met damage in the group's log: a fetch, a scrub.  A leader hands over. */
 void replica_group_report_damage(struct replica_group *group, const char *reason);
 /* Stops a damaged replica, moves its directory to groups/<id>.damaged-<n> and puts an empty one
  * that must join in its place; the owner starts it.  Only when the group's own committed membership

@@ -366,6 +366,30 @@ def test_rot_at_rest_is_found_and_the_replica_replaced(make_cluster, rot, victim
     check(cluster, load)
 
 
+def test_rot_is_not_sent_to_a_consumer(make_cluster):
+    """The leader finds it when somebody reads there: another one leads, and gives what was asked for."""
+    cluster = make_cluster(scrub_bytes_per_second=0, leader_balance="false").start()
+    cluster.create_topic("load", config="segment.bytes=20000")
+    load = Load(cluster, "load")
+    load.wait_for_progress(1000)
+    load.stop()
+    wait_for(lambda: cluster.replicas_agree("load"), "replicas agree")
+    for broker in cluster.brokers.values():
+        stop(broker)  # what was just appended counts as good
+    cluster.start()
+    leader = cluster.leader_of("load")
+    directory = group_directory(leader, "load")
+    path = segments(directory)[0]
+    flip_a_byte(path, path.stat().st_size // 2)
+    check(cluster, load)
+    assert leader.metric("flotilla_corrupt_reads_total") > 0
+    assert f"{path}: position " in leader.log()
+    assert cluster.leader_of("load") is not leader
+    wait_for(lambda: put_aside(directory), "the damaged directory is moved aside")
+    is_whole_again(cluster, "load", leader)
+    check(cluster, load)
+
+
 def test_a_snapshot_that_rots_is_written_anew(make_cluster):
     """The state it was made from is still in memory: no replica has to be replaced for it."""
     cluster = make_cluster(size=1, tls=False, scrub_interval_ms=1000).start()

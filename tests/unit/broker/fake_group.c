@@ -318,6 +318,17 @@ enum replica_result replica_propose(struct replica_group *group, struct buf *buf
     return REPLICA_OK;
 }
 
+bool replica_read_met_damage(int result)
+{
+    return result == -EBADMSG || result == -EIO;
+}
+
+void replica_group_report_damage(struct replica_group *group, const char *reason)
+{
+    (void)group;
+    (void)reason;
+}
+
 struct log *replica_group_log(struct replica_group *group)
 {
     return &group->log;
