@@ -40,11 +40,20 @@ struct job {
 };
 
 struct answer {
-    struct log_entry entries[LOG_READ_ENTRIES_MAX];
     size_t count;
     uint64_t bytes;
-    struct buf *payloads; /* copies of memberships */
+    struct log_entry entries[LOG_READ_ENTRIES_MAX];
 };
+
+/* Not zeroed: its entries take fourteen kilobytes, each is written before it counts, and every
+ * message to a follower begins with a read. */
+#define ANSWER_ON_STACK __attribute__((uninitialized))
+
+static void answer_begin(struct answer *answer)
+{
+    answer->count = 0;
+    answer->bytes = 0;
+}
 
 static bool next_of_tail(struct source *source, uint64_t offset, struct log_entry *entry)
 {
@@ -228,8 +237,9 @@ static void job_end(struct io_work *work)
     if (result != 0) {
         read->done(read, result, NULL, 0);
     } else {
-        struct answer answer = {.count = 0};
+        ANSWER_ON_STACK struct answer answer;
         struct source source = {.log = log, .content = content};
+        answer_begin(&answer);
         gather(log, read, &source, &answer);
         deliver(read, &answer);
     }
@@ -285,8 +295,9 @@ void log_read(struct log *log, struct log_read *read)
     if (read->last_index > log->last_index) {
         read->last_index = log->last_index;
     }
-    struct answer answer = {.count = 0};
+    ANSWER_ON_STACK struct answer answer;
     struct source source = {.log = log};
+    answer_begin(&answer);
     gather(log, read, &source, &answer);
     if (answer.count > 0 || read->after_index >= read->last_index) {
         deliver(read, &answer);
