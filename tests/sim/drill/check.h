@@ -5,7 +5,7 @@
  *
  * Two kinds: rules over what clients were told (check_sends.c, check_reads.c, check_topics.c,
  * check_groups.c), which know nothing of the inside, and rules over the replicas (check_raft.c,
- * check_replicas.c), which look between two events at the views every room shows.
+ * check_replicas.c, check_state.c), which look between two events at the views every room shows.
  */
 #ifndef TESTS_SIM_DRILL_CHECK_H
 #define TESTS_SIM_DRILL_CHECK_H
@@ -82,6 +82,7 @@ bool check_group_has_caught_up(const struct check_groups *groups);
 struct check_raft;
 struct check_raft *check_raft_new(struct drill *drill);
 void check_raft_free(struct check_raft *check);
+/* After every event. */
 void check_raft_run(struct check_raft *check);
 /* Carries out a fault, and looks right before and behind it: what a dying broker held is known. */
 void check_raft_fault(struct check_raft *check, void (*act)(struct atlas *atlas),
@@ -94,5 +95,10 @@ uint64_t check_raft_commits(const struct check_raft *check);
 
 /* The cluster is at rest: the bytes of every partition's replicas are the same below its end. */
 void check_replicas_equal(struct drill *drill);
+
+/* ---- check_state.c ---- */
+
+/* The cluster is at rest: what the replicas have made of their logs is the same. */
+void check_states_equal(struct drill *drill);
 
 #endif

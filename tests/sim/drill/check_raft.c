@@ -4,15 +4,16 @@
  *
  *   election-safety       a term of a group has one leader
  *   leader-append-only    a leader's log never gets shorter in its term
- *   leader-completeness   a leader has everything that was committed in earlier terms
+ *   log-matching          a term's entries begin at one index, behind an entry of one term, in
+ * every log leader-completeness   a leader has everything that was committed in earlier terms
  *   committed-differs     all replicas have an entry of the same term at a committed index (with
  * log matching: the same entry; the bytes are compared by check_replicas.c) commit-without-majority
  * what a leader counts as committed is durable on a majority of the voters went-back term, commit
  * index and high watermark never fall while a process lives durable-lost          what was durable
  * and committed is there after any restart, unless the atlas took the disk
  *
- * Entries are told apart by their terms, kept in runs; a look at a group in which nothing moved
- * costs a few comparisons, so all groups are looked at after every few events.
+ * Entries are told apart by their terms, kept in runs.  After every event the groups of the host
+ * that it stirred are looked at; one in which nothing moved costs a few comparisons.
  *
  * Sources: Raft thesis, figure 3.2 (the five properties).
  */
@@ -42,6 +43,13 @@ struct truth {
     size_t run_count;
     size_t run_capacity;
     struct map leaders; /* term -> node id */
+    struct map begins;  /* term -> struct term_begin */
+};
+
+/* Where the entries of a term begin, in whichever log that was seen. */
+struct term_begin {
+    uint64_t index;
+    uint64_t previous_term;
 };
 
 /* A replica as it was seen last. */
@@ -52,7 +60,8 @@ struct seen {
     bool is_leader;
     uint64_t term;
     uint64_t last;
-    uint64_t saved; /* or may have, once it does not run */
+    uint64_t last_term; /* of that entry; 0: not known */
+    uint64_t saved;     /* or may have, once it does not run */
     uint64_t commit;
     uint64_t high_watermark;
     uint64_t durable; /* committed and durable here: must be there for ever */
@@ -62,7 +71,8 @@ struct check_raft {
     struct drill *drill;
     struct map truths;
     struct map seen[SWARM_BROKERS_MAX + 1]; /* by group */
-    uint64_t looks;
+    uint64_t looks[SWARM_BROKERS_MAX + 1];  /* at each host */
+    uint64_t hosts;                         /* bit per host: those that are looked at now */
     bool is_looking_on; /* nothing happened since the last look but a fault of the atlas */
     uint64_t commits;
 };
@@ -76,6 +86,7 @@ static struct truth *truth_of(struct check_raft *check, uint64_t group_id)
         truth = memory_allocate_zeroed(sizeof *truth);
         truth->id = group_id;
         map_init(&truth->leaders);
+        map_init(&truth->begins);
         (void)map_put(&check->truths, group_id, truth);
     }
     return truth;
@@ -185,7 +196,9 @@ static const struct raft *running_raft(struct check_raft *check, uint32_t host, 
 static bool may_have_saved(const struct check_raft *check, uint32_t host, const struct seen *seen,
                            uint64_t index)
 {
-    bool ended_unseen = seen->look + 1 == check->looks && !check->is_looking_on;
+    bool is_looked_at = (check->hosts >> host & 1) != 0;
+    bool ended_unseen =
+        is_looked_at && seen->look + 1 == check->looks[host] && !check->is_looking_on;
     bool is_new = seen->start != sim_host_starts(check->drill->hosts[host]);
     return seen->saved >= index || ended_unseen || is_new;
 }
@@ -251,6 +264,48 @@ static void check_commits(struct check_raft *check, struct truth *truth, uint32_
     }
 }
 
+static void check_begin(struct check_raft *check, struct truth *truth, uint32_t host,
+                        uint64_t index, uint64_t term, uint64_t previous_term)
+{
+    struct term_begin *known = map_get(&truth->begins, term);
+    if (known == NULL) {
+        known = memory_allocate(sizeof *known);
+        *known = (struct term_begin){index, previous_term};
+        (void)map_put(&truth->begins, term, known);
+    } else if (known->index != index || known->previous_term != previous_term) {
+        sim_world_fail(
+            check->drill->world,
+            "log-matching: group %lu: on broker %u term %lu begins at %lu behind term %lu, "
+            "elsewhere at %lu behind term %lu",
+            (unsigned long)truth->id, host, (unsigned long)term, (unsigned long)index,
+            (unsigned long)previous_term, (unsigned long)known->index,
+            (unsigned long)known->previous_term);
+    }
+}
+
+/* What was appended since the last look: from the last entry on if that is still the same, else
+ * from the commit index, below which nothing changes. */
+static void check_matching(struct check_raft *check, struct truth *truth, uint32_t host,
+                           const struct raft *raft, struct seen *seen)
+{
+    uint64_t term = 0;
+    bool goes_on = seen->last_term != 0 && seen->last <= raft_last_index(raft) &&
+                   raft_term_at(raft, seen->last, &term) && term == seen->last_term;
+    uint64_t committed = raft_commit_index(raft);
+    committed = seen->commit < committed ? seen->commit : committed;
+    uint64_t from = goes_on ? seen->last : committed;
+    from = from < raft_first_index(raft) ? raft_first_index(raft) : from;
+    bool is_known = raft_term_at(raft, from, &term);
+    for (uint64_t index = from + 1; is_known && index <= raft_last_index(raft); index++) {
+        uint64_t previous_term = term;
+        is_known = raft_term_at(raft, index, &term);
+        if (is_known && term != previous_term) {
+            check_begin(check, truth, host, index, term, previous_term);
+        }
+    }
+    seen->last_term = is_known ? term : 0;
+}
+
 static void check_restart(struct check_raft *check, const struct truth *truth, uint32_t host,
                           const struct raft *raft, const struct seen *seen)
 {
@@ -298,7 +353,7 @@ static void look(struct check_raft *check, uint32_t host, uint32_t start,
 {
     const struct raft *raft = group->raft;
     struct seen *seen = seen_of(check, host, group->id);
-    seen->look = check->looks;
+    seen->look = check->looks[host];
     if (is_unchanged(group, seen, start)) {
         return;
     }
@@ -306,7 +361,7 @@ static void look(struct check_raft *check, uint32_t host, uint32_t start,
     if (replica_group_is_joining(group) && raft_last_index(raft) < seen->last) {
         /* Another life of the replica: its broker found it damaged, or gave it up and got it back.
          */
-        *seen = (struct seen){.group_id = group->id, .look = check->looks};
+        *seen = (struct seen){.group_id = group->id, .look = check->looks[host]};
     }
     bool is_new = seen->start != start;
     if (is_new) {
@@ -322,6 +377,7 @@ static void look(struct check_raft *check, uint32_t host, uint32_t start,
     uint64_t commit = raft_commit_index(raft);
     uint64_t from = is_new ? 0 : seen->commit;
     seen->saved = saved; /* first, for the majority's sake */
+    check_matching(check, truth, host, raft, seen);
     check_commits(check, truth, host, raft, from);
     if (raft_role(raft) == RAFT_LEADER) {
         check_leader(check, truth, host, raft, seen);
@@ -337,15 +393,27 @@ static void look(struct check_raft *check, uint32_t host, uint32_t start,
 }
 
 /* Replicas that ended unseen since the last look have saved at most what there is by now. */
-static void note_ends(struct check_raft *check)
+static void note_ends(struct check_raft *check, uint32_t host)
 {
-    for (uint32_t host = 1; host <= check->drill->swarm.brokers; host++) {
+    size_t position = 0;
+    struct seen *seen;
+    while ((seen = map_next(&check->seen[host], &position)) != NULL) {
+        if (seen->look + 1 == check->looks[host] && !check->is_looking_on) {
+            seen->saved = truth_of(check, seen->group_id)->last_most;
+        }
+    }
+}
+
+static void look_at_host(struct check_raft *check, uint32_t host)
+{
+    struct broker *broker = sim_host_broker(check->drill->hosts[host]);
+    uint32_t start = sim_host_starts(check->drill->hosts[host]);
+    for (uint32_t i = 0; broker != NULL && i < broker_shard_count(broker); i++) {
+        struct replica_manager *replicas = broker_shard_at(broker, i)->replicas;
+        const struct replica_group *group;
         size_t position = 0;
-        struct seen *seen;
-        while ((seen = map_next(&check->seen[host], &position)) != NULL) {
-            if (seen->look + 1 == check->looks && !check->is_looking_on) {
-                seen->saved = truth_of(check, seen->group_id)->last_most;
-            }
+        while (replicas != NULL && (group = replica_group_next(replicas, &position)) != NULL) {
+            look(check, host, start, group);
         }
     }
 }
@@ -353,20 +421,20 @@ static void note_ends(struct check_raft *check)
 void check_raft_run(struct check_raft *check)
 {
     struct drill *drill = check->drill;
-    check->looks++;
-    for (uint32_t host = 1; host <= drill->swarm.brokers; host++) {
-        struct broker *broker = sim_host_broker(drill->hosts[host]);
-        uint32_t start = sim_host_starts(drill->hosts[host]);
-        for (uint32_t i = 0; broker != NULL && i < broker_shard_count(broker); i++) {
-            struct replica_manager *replicas = broker_shard_at(broker, i)->replicas;
-            const struct replica_group *group;
-            size_t position = 0;
-            while (replicas != NULL && (group = replica_group_next(replicas, &position)) != NULL) {
-                look(check, host, start, group);
-            }
+    check->hosts = sim_world_take_stirred(drill->world);
+    for (uint32_t host = 1; check->hosts != 0 && host <= drill->swarm.brokers; host++) {
+        check->looks[host] += check->hosts >> host & 1;
+    }
+    for (uint32_t host = 1; check->hosts != 0 && host <= drill->swarm.brokers; host++) {
+        if ((check->hosts >> host & 1) != 0) {
+            look_at_host(check, host);
         }
     }
-    note_ends(check);
+    for (uint32_t host = 1; check->hosts != 0 && host <= drill->swarm.brokers; host++) {
+        if ((check->hosts >> host & 1) != 0) {
+            note_ends(check, host);
+        }
+    }
 }
 
 void check_raft_fault(struct check_raft *check, void (*act)(struct atlas *atlas),
@@ -414,6 +482,12 @@ void check_raft_free(struct check_raft *check)
     size_t position = 0;
     struct truth *truth;
     while ((truth = map_next(&check->truths, &position)) != NULL) {
+        size_t place = 0;
+        struct term_begin *begin;
+        while ((begin = map_next(&truth->begins, &place)) != NULL) {
+            memory_free(begin);
+        }
+        map_free(&truth->begins);
         map_free(&truth->leaders);
         memory_free(truth->runs);
         memory_free(truth);

@@ -25,7 +25,6 @@
 #define SETTLE_NS (120000 * MS)
 #define END_NS (120000 * MS)
 #define WATCH_NS (50 * MS)
-#define STEPS_PER_CHECK 8
 
 const char *drill_phase_name(enum drill_phase phase)
 {
@@ -208,11 +207,8 @@ static bool never(struct drill *drill)
 static bool run_until(struct drill *drill, uint64_t bound_ns, drill_condition holds)
 {
     uint64_t end_ns = sim_world_now_ns(drill->world) + bound_ns;
-    uint32_t count = 0;
     while (sim_world_failure(drill->world) == NULL && sim_world_step(drill->world)) {
-        if (++count % STEPS_PER_CHECK == 0) {
-            check_raft_run(drill->raft);
-        }
+        check_raft_run(drill->raft);
         if (sim_world_now_ns(drill->world) >= drill->next_watch_ns) {
             watch(drill);
             if (holds(drill)) {
@@ -364,6 +360,7 @@ static bool make_progress(struct drill *drill)
         return stuck(drill, "the replicas do not agree");
     }
     check_replicas_equal(drill);
+    check_states_equal(drill);
     check_topics_at_rest(drill);
     return sim_world_failure(drill->world) == NULL;
 }

@@ -98,9 +98,9 @@ static bool is_caught_up(struct drill *drill, uint32_t host, uint64_t group_id, 
     return true;
 }
 
-/* The copy of the metadata on the controller's leader, or NULL.  One that was just elected after a
+/* One that was just elected after a
  * start has yet to apply what it holds: by its copy nobody would have to be anywhere. */
-static const struct cluster_metadata *true_metadata(struct drill *drill)
+const struct cluster_metadata *rest_metadata(struct drill *drill)
 {
     struct replica_group_view view;
     uint32_t leader = find_leader(drill, CLUSTER_CONTROLLER_GROUP_ID, &view);
@@ -118,7 +118,7 @@ static bool partition_is_on(const struct cluster_partition *partition, uint32_t 
 
 static bool host_is_whole(struct drill *drill, uint32_t host, char *why, size_t why_size)
 {
-    const struct cluster_metadata *metadata = true_metadata(drill);
+    const struct cluster_metadata *metadata = rest_metadata(drill);
     const struct cluster_topic *topic;
     size_t position = 0;
     if (metadata == NULL) {
@@ -171,7 +171,7 @@ bool rest_host_awaits_restart(struct drill *drill, uint32_t host)
 static bool runs_nothing_else(struct drill *drill, uint32_t host, char *why, size_t why_size)
 {
     struct broker *broker = sim_host_broker(drill->hosts[host]);
-    const struct cluster_metadata *metadata = true_metadata(drill);
+    const struct cluster_metadata *metadata = rest_metadata(drill);
     require(broker != NULL && metadata != NULL);
     for (uint32_t i = 0; i < broker_shard_count(broker); i++) {
         struct replica_manager *replicas = broker_shard_at(broker, i)->replicas;

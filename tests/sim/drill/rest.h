@@ -13,11 +13,15 @@
 #include <stdint.h>
 
 struct broker;
+struct cluster_metadata;
 struct drill;
 struct replica_group;
 
 /* The group, if it runs on the broker, or NULL. */
 struct replica_group *rest_find_group(struct broker *broker, uint64_t group_id);
+
+/* The copy of the metadata on the controller's leader, or NULL while that has not applied all. */
+const struct cluster_metadata *rest_metadata(struct drill *drill);
 
 /* Every group that the metadata assigns to the host runs there, votes and has what its leader has
  * committed. */

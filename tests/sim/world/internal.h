@@ -111,6 +111,7 @@ struct sim_world {
     struct sim_events events;
     uint64_t now_ns;
     uint64_t steps;
+    uint64_t stirred; /* sim_world_take_stirred() */
     uint64_t digest;
     uint64_t next_line;
     struct sim_log log; /* the test's own lines */
@@ -155,6 +156,7 @@ static inline bool sim_happens(struct prng *prng, uint32_t ppm)
 
 /* ---- world.c ---- */
 void world_digest(struct sim_world *world, uint64_t value);
+void world_stir(const struct sim_host *host);
 void lines_init(struct sim_log *log);
 void lines_free(struct sim_log *log);
 

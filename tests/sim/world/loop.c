@@ -142,8 +142,11 @@ static void loop_turn_due(struct sim_event *event)
     world->process = process;
     if (process == NULL) {
         loop_enter_turn(loop);
-    } else if (_setjmp(world->turn_exit) == 0) {
-        loop_enter_turn(loop);
+    } else {
+        world_stir(loop->host);
+        if (_setjmp(world->turn_exit) == 0) {
+            loop_enter_turn(loop);
+        }
     }
     world->loop = NULL;
     world->host = NULL;

@@ -53,6 +53,7 @@ void process_start(struct sim_host *host, const struct broker_config *config)
     list_init(&process->blocks);
     prng_init(&process->prng, prng_next(&host->world->identity_prng));
     host->process = process;
+    world_stir(host);
     host->state = SIM_HOST_STARTING;
     host->starts++;
     process->main = fiber_new(process, process_main, process);
@@ -101,6 +102,7 @@ void process_destroy(struct sim_process *process)
         process_check_clean(process);
     }
     bool in_silence = process->end == SIM_END_POWER_CUT;
+    world_stir(host);
     fiber_release_all(process);
     list_for_each(&process->loops, node)
     {

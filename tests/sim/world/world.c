@@ -354,6 +354,18 @@ bool sim_world_step(struct sim_world *world)
     return true;
 }
 
+void world_stir(const struct sim_host *host)
+{
+    host->world->stirred |= UINT64_C(1) << host->number;
+}
+
+uint64_t sim_world_take_stirred(struct sim_world *world)
+{
+    uint64_t stirred = world->stirred;
+    world->stirred = 0;
+    return stirred;
+}
+
 bool sim_world_run_until(struct sim_world *world, uint64_t now_ns)
 {
     while (sim_events_next_ns(&world->events) <= now_ns) {

@@ -115,6 +115,9 @@ void sim_world_free(struct sim_world *world);
 /* Runs exactly one event: a turn of one shard, an arrival, the end of a disk operation, an act.
  * False when nothing is left to happen, or sim_world_failure() holds a text. */
 bool sim_world_step(struct sim_world *world);
+/* For checkers, between events: a bit for the number of each host whose process turned, began or
+ * ended since this was asked last; others are as they were. */
+uint64_t sim_world_take_stirred(struct sim_world *world);
 /* Steps until the time has come (true) or the world has failed or come to rest (false). */
 bool sim_world_run_until(struct sim_world *world, uint64_t now_ns);
 /* True time since the world began; hosts see it through their clocks. */
