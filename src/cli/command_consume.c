@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * command_consume.c -- flotilla consume: prints the messages of a topic's partitions, without a
- * group.
+ * command_consume.c -- flotilla consume: prints the messages of a topic's partitions; as a member
+ * of a group, see consume_group.c.
  */
-#include "cli/tool.h"
+#include "cli/consume.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -30,6 +30,17 @@ static void on_interrupt(int signal_number)
     was_interrupted = 1;
 }
 
+void consume_catch_interrupts(void)
+{
+    signal(SIGINT, on_interrupt);
+    signal(SIGTERM, on_interrupt);
+}
+
+bool consume_is_interrupted(void)
+{
+    return was_interrupted != 0;
+}
+
 static json_t *text_or_null(const void *data, size_t length)
 {
     if (data == NULL) {
@@ -39,9 +50,9 @@ static json_t *text_or_null(const void *data, size_t length)
     return text != NULL ? text : json_string("(not UTF-8)");
 }
 
-static void print_message(const struct consumption *consumption, const rd_kafka_message_t *message)
+void consume_print(const struct tool_options *options, const rd_kafka_message_t *message)
 {
-    if (consumption->options->json) {
+    if (options->json) {
         json_t *row = json_pack("{si sI so so}", "partition", message->partition, "offset",
                                 (json_int_t)message->offset, "key",
                                 text_or_null(message->key, message->key_len), "value",
@@ -108,7 +119,7 @@ static bool start(struct consumption *consumption, int64_t only_partition, int64
 /* Takes messages until the end, the count, or an interrupt. */
 static int take_messages(struct consumption *consumption)
 {
-    while (!was_interrupted && consumption->count_left != 0) {
+    while (!consume_is_interrupted() && consumption->count_left != 0) {
         rd_kafka_message_t *message = rd_kafka_consume_queue(consumption->queue, 200);
         if (message == NULL) {
             fflush(stdout);
@@ -116,7 +127,7 @@ static int take_messages(struct consumption *consumption)
         }
         int status = TOOL_DONE;
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            print_message(consumption, message);
+            consume_print(consumption->options, message);
             consumption->count_left -= consumption->count_left > 0;
         } else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
             consumption->ended_count++;
@@ -148,9 +159,30 @@ static bool parse_offset(const char *text, int64_t *offset)
     return tool_parse_number("--offset", text, 0, INT64_MAX, offset);
 }
 
+static int consume_in_group(const struct tool_options *options, const char *topic,
+                            const struct consumption *consumption)
+{
+    const char *offset = tool_take_option(options, "--offset");
+    bool is_end = offset != NULL && strcmp(offset, "end") == 0;
+    if (tool_take_option(options, "--partition") != NULL) {
+        return tool_usage("--partition: the partitions of a group are divided among its members");
+    }
+    if (offset != NULL && !is_end && strcmp(offset, "beginning") != 0) {
+        return tool_usage("--offset: with --group it takes beginning or end, which says where to "
+                          "begin when nothing was committed");
+    }
+    const struct consume_group_wish wish = {.topic = topic,
+                                            .group = tool_take_option(options, "--group"),
+                                            .offset = is_end ? "latest" : "earliest",
+                                            .message_count = consumption->count_left,
+                                            .exits = consumption->exits};
+    return *wish.group != 0 ? consume_as_member(options, &wish)
+                            : tool_usage("--group: a group has a name");
+}
+
 int command_consume(const struct tool_options *options)
 {
-    if (!tool_check_options(options, "--partition --offset --count", "--exit", 1)) {
+    if (!tool_check_options(options, "--partition --offset --count --group", "--exit", 1)) {
         return TOOL_USAGE;
     }
     const char *name = tool_positional(options, 0, "--exit");
@@ -170,14 +202,16 @@ int command_consume(const struct tool_options *options)
         !parse_offset(tool_take_option(options, "--offset"), &offset)) {
         return TOOL_USAGE;
     }
+    if (tool_take_option(options, "--group") != NULL) {
+        return consume_in_group(options, name, &consumption);
+    }
     static const char *const set[] = {"enable.partition.eof", "true", "allow.auto.create.topics",
                                       "false", NULL};
     consumption.client = tool_client(options, RD_KAFKA_CONSUMER, set, NULL);
     if (consumption.client == NULL) {
         return TOOL_FAILED;
     }
-    signal(SIGINT, on_interrupt);
-    signal(SIGTERM, on_interrupt);
+    consume_catch_interrupts();
     consumption.topic = rd_kafka_topic_new(consumption.client, name, NULL);
     consumption.queue = rd_kafka_queue_new(consumption.client);
     int status = TOOL_FAILED;

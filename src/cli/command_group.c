@@ -129,9 +129,11 @@ static json_t *describe_partition(struct operation *operation,
     json_t *row = json_pack("{ss si sI}", "topic", committed->topic, "partition",
                             committed->partition, "offset", (json_int_t)committed->offset);
     json_object_set_new(row, "end", knows_end ? json_integer(last) : json_null());
+    /* What was deleted is not read any more, so it is not behind. */
+    int64_t next = committed->offset > first ? committed->offset : first;
     json_object_set_new(row, "lag",
                         knows_end && committed->offset >= 0
-                            ? json_integer(last > committed->offset ? last - committed->offset : 0)
+                            ? json_integer(last > next ? last - next : 0)
                             : json_null());
     return row;
 }

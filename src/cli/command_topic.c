@@ -237,11 +237,97 @@ static void print_partition(const json_t *row)
     }
 }
 
+/* Who set a value, by the protocol's number. */
+static const char *source_text(rd_kafka_ConfigSource_t source)
+{
+    switch (source) {
+    case RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG:
+        return "topic";
+    case RD_KAFKA_CONFIG_SOURCE_DYNAMIC_BROKER_CONFIG:
+        return "broker";
+    case RD_KAFKA_CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER_CONFIG:
+        return "all brokers";
+    case RD_KAFKA_CONFIG_SOURCE_STATIC_BROKER_CONFIG:
+        return "config file";
+    case RD_KAFKA_CONFIG_SOURCE_DEFAULT_CONFIG:
+        return "default";
+    case RD_KAFKA_CONFIG_SOURCE_UNKNOWN_CONFIG:
+    case RD_KAFKA_CONFIG_SOURCE__CNT:
+        break;
+    }
+    return "unknown";
+}
+
+/* {name: {value, source}} of the one resource in the answer; NULL after a message. */
+static json_t *read_configs(const rd_kafka_event_t *event, const char *name)
+{
+    size_t count = 0;
+    const rd_kafka_ConfigResource_t **resources = rd_kafka_DescribeConfigs_result_resources(
+        rd_kafka_event_DescribeConfigs_result((rd_kafka_event_t *)event), &count);
+    rd_kafka_resp_err_t error = count == 1 ? rd_kafka_ConfigResource_error(resources[0])
+                                           : rd_kafka_event_error((rd_kafka_event_t *)event);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR || count != 1) {
+        tool_fail("%s: its configs are not told: %s", name, rd_kafka_err2str(error));
+        return NULL;
+    }
+    json_t *configs = json_object();
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resources[0], &count);
+    for (size_t i = 0; i < count; i++) {
+        json_object_set_new(configs, rd_kafka_ConfigEntry_name(entries[i]),
+                            json_pack("{ss? ss}", "value", rd_kafka_ConfigEntry_value(entries[i]),
+                                      "source",
+                                      source_text(rd_kafka_ConfigEntry_source(entries[i]))));
+    }
+    return configs;
+}
+
+static json_t *describe_configs(rd_kafka_t *client, const struct tool_options *options,
+                                const char *name)
+{
+    rd_kafka_ConfigResource_t *resource =
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+    rd_kafka_AdminOptions_t *admin =
+        tool_admin_options(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, options);
+    rd_kafka_DescribeConfigs(client, &resource, 1, admin, queue);
+    rd_kafka_event_t *event = tool_wait_for_result(queue, options);
+    json_t *configs = NULL;
+    if (event == NULL) {
+        tool_fail("no answer from the cluster (%s)", options->brokers);
+    } else {
+        configs = read_configs(event, name);
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_AdminOptions_destroy(admin);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_ConfigResource_destroy(resource);
+    return configs;
+}
+
+/* Those that somebody set. */
+static void print_configs(json_t *configs)
+{
+    const char *name;
+    json_t *config;
+    json_object_foreach(configs, name, config)
+    {
+        const char *source = json_string_value(json_object_get(config, "source"));
+        const char *value = json_string_value(json_object_get(config, "value"));
+        if (strcmp(source, "default") != 0) {
+            printf("  %s=%s  (%s)\n", name, value != NULL ? value : "", source);
+        }
+    }
+}
+
 static int describe_topic(rd_kafka_t *client, const struct tool_options *options,
                           const rd_kafka_metadata_topic_t *topic)
 {
     if (topic->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return tool_fail("%s: %s", topic->topic, rd_kafka_err2str(topic->err));
+    }
+    json_t *configs = describe_configs(client, options, topic->topic);
+    if (configs == NULL) {
+        return TOOL_FAILED;
     }
     json_t *partitions = json_array();
     for (int i = 0; i < topic->partition_cnt; i++) {
@@ -249,7 +335,8 @@ static int describe_topic(rd_kafka_t *client, const struct tool_options *options
             partitions, describe_partition(client, options, topic->topic, &topic->partitions[i]));
     }
     if (options->json) {
-        tool_print_json(json_pack("{ss so}", "topic", topic->topic, "partitions", partitions));
+        tool_print_json(json_pack("{ss so so}", "topic", topic->topic, "partitions", partitions,
+                                  "configs", configs));
         return TOOL_DONE;
     }
     printf("%s: %d partition%s\n", topic->topic, topic->partition_cnt,
@@ -260,6 +347,8 @@ static int describe_topic(rd_kafka_t *client, const struct tool_options *options
     {
         print_partition(row);
     }
+    print_configs(configs);
+    json_decref(configs);
     json_decref(partitions);
     return TOOL_DONE;
 }

@@ -51,6 +51,7 @@ struct tool_command {
 int command_topic_create(const struct tool_options *options);
 int command_topic_list(const struct tool_options *options);
 int command_topic_describe(const struct tool_options *options);
+int command_topic_configure(const struct tool_options *options);
 int command_topic_delete(const struct tool_options *options);
 int command_topic_elect(const struct tool_options *options);
 int command_topic_reassign(const struct tool_options *options);

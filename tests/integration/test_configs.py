@@ -1,4 +1,6 @@
 """Configs as administrators change them: told truly, followed by every broker without a restart, and kept."""
+import json
+
 import confluent_kafka
 import confluent_kafka.admin
 import kafka
@@ -168,3 +170,33 @@ def test_brokers_are_configured_while_they_run(make_cluster):
     assert "config file" in refused.value.args[0].str()
     alter(str(leader))
     wait_for(lambda: produce(cluster, "t", 1, 2000, retries=0) == [None], "no bound")
+
+
+def test_the_tool_configures_topics(shared_cluster, topic_name):
+    shared_cluster.create_topic(topic_name, config="segment.ms=70000,retention.ms=5000000")
+
+    def configs():
+        described = json.loads(shared_cluster.tool("topic", "describe", topic_name, "-o", "json").stdout)
+        return {name: row["value"] for name, row in described["configs"].items() if row["source"] == "topic"}
+    assert configs() == {"segment.ms": "70000", "retention.ms": "5000000"}
+    told = shared_cluster.tool("topic", "configure", topic_name, "cleanup.policy=compact,delete",
+                               "max.message.bytes=5000", "--delete", "segment.ms").stdout
+    assert told == f"configured {topic_name}\n"
+    wanted = {"retention.ms": "5000000", "cleanup.policy": "compact,delete", "max.message.bytes": "5000"}
+    wait_for(lambda: configs() == wanted, "the altered configs")
+    text = shared_cluster.tool("topic", "describe", topic_name).stdout
+    assert "  max.message.bytes=5000  (topic)\n" in text and "segment.bytes" not in text
+    told = json.loads(shared_cluster.tool("topic", "configure", topic_name, "retention.ms=1", "--dry-run",
+                                          "-o", "json").stdout)
+    assert told["result"] == "would configure" and configs() == wanted
+    for arguments, status, text in (
+            (("retention.ms=soon",), 1, "retention.ms: the value 'soon' is not a whole number"),
+            (("no.such=1",), 1, "there is no topic config 'no.such'"),
+            (("retention.ms",), 2, "'retention.ms' is not KEY=VALUE"),
+            ((), 2, "needs KEY=VALUE or --delete KEY"),
+            (("retention.ms=1", "--delete", "retention.ms"), 1, "retention.ms is given twice")):
+        result = shared_cluster.tool("topic", "configure", topic_name, *arguments, check=False)
+        assert result.returncode == status and text in result.stderr, arguments
+    result = shared_cluster.tool("topic", "configure", "no-such-topic", "retention.ms=1", check=False)
+    assert result.returncode == 1 and "no topic of this name" in result.stderr
+    assert configs() == wanted

@@ -276,3 +276,47 @@ def test_the_tool_shows_resets_and_deletes_groups(make_cluster, members):
     assert beyond.returncode == 1 and "0" in beyond.stderr and "10" in beyond.stderr
     cluster.tool("group", "delete", "readers")
     assert cluster.tool("group", "list").stdout == ""
+
+
+def test_the_tool_consumes_as_a_member(make_cluster):
+    cluster = make_cluster(size=1, tls=False, group_initial_rebalance_delay_ms=0).start()
+    cluster.create_topic("t", partitions=2)
+
+    def consume(*arguments, check=True):
+        return cluster.tool("consume", "t", *arguments, check=check)
+    for partition in (0, 1):
+        cluster.tool("produce", "t", "--partition", partition, stdin=f"a{partition}\nb{partition}\n")
+    assert sorted(consume("--group", "g", "--exit").stdout.split()) == ["a0", "a1", "b0", "b1"]
+    assert consume("--group", "g", "--exit").stdout == ""  # it goes on where it was
+    cluster.tool("produce", "t", "--partition", 1, stdin="c1\nd1\n")
+    assert consume("--group", "g", "--count", "1").stdout == "c1\n"
+    assert consume("--group", "g", "--exit").stdout == "d1\n"
+    assert consume("--group", "other", "--offset", "end", "--exit").stdout == ""
+    described = json.loads(cluster.tool("group", "describe", "g", "-o", "json").stdout)
+    assert [(row["offset"], row["lag"]) for row in sorted(described["offsets"], key=lambda r: r["partition"])] == [
+        (2, 0), (4, 0)]
+    for arguments, text in ((("--group", "g", "--partition", "1"), "divided among its members"),
+                            (("--group", "g", "--offset", "7"), "beginning or end"),
+                            (("--group", ""), "a group has a name")):
+        result = consume(*arguments, check=False)
+        assert result.returncode == 2 and text in result.stderr
+    result = cluster.tool("consume", "no-such-topic", "--group", "g", "--exit", check=False)
+    assert result.returncode == 1 and "no-such-topic" in result.stderr
+
+
+def test_pitfall_19_what_was_deleted_is_no_lag(make_cluster):
+    cluster = make_cluster(size=1, tls=False, group_initial_rebalance_delay_ms=0, retention_check_ms=200).start()
+    cluster.create_topic("t", config="segment.bytes=2000")
+    cluster.tool("produce", "t", stdin="x" * 900 + "\n")
+    cluster.tool("consume", "t", "--group", "g", "--exit")
+
+    def described():
+        return json.loads(cluster.tool("group", "describe", "g", "-o", "json").stdout)["offsets"][0]
+    assert (described()["offset"], described()["lag"]) == (1, 0)
+    for _ in range(20):
+        cluster.tool("produce", "t", stdin="x" * 900 + "\n")
+    assert described()["lag"] == 20
+    cluster.tool("topic", "configure", "t", "retention.bytes=4000")
+    first = wait_for(lambda: (lambda row: row["start_offset"] if row["start_offset"] > 5 else 0)(
+        json.loads(cluster.tool("topic", "describe", "t", "-o", "json").stdout)["partitions"][0]), "old segments go")
+    assert described()["end"] == 21 and described()["lag"] <= 21 - first
