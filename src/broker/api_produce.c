@@ -173,6 +173,10 @@ static enum wire_error check_batch(const struct produce_work *work,
         item->message = "This broker does not serve transactions.";
         return WIRE_ERROR_INVALID_TXN_STATE;
     }
+    if (wire_batch_is_log_append_time(&item->batch)) {
+        item->message = "A producer cannot say that its timestamps are the broker's.";
+        return WIRE_ERROR_INVALID_TIMESTAMP;
+    }
     const char *policy =
         effective_config_text(work->request->shard, &topic->config, "cleanup.policy");
     if (strstr(policy, "compact") != NULL && has_null_key(&item->batch)) {

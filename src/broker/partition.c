@@ -169,10 +169,36 @@ static bool list_has(const char *list, const char *word)
     return false;
 }
 
+/* What compression.type says, and the level of it. */
+static void set_compression(struct partition_rules *rules, const struct topic_config *config)
+{
+    static const struct {
+        const char *type;
+        int compression;
+        const char *level_name;
+    } rows[] = {
+        {"uncompressed", WIRE_COMPRESSION_NONE, NULL},
+        {"gzip", WIRE_COMPRESSION_GZIP, "compression.gzip.level"},
+        {"snappy", WIRE_COMPRESSION_SNAPPY, NULL},
+        {"lz4", WIRE_COMPRESSION_LZ4, "compression.lz4.level"},
+        {"zstd", WIRE_COMPRESSION_ZSTD, "compression.zstd.level"},
+    };
+    const char *type = topic_config_text(config, "compression.type");
+    rules->compression = -1;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (strcmp(type, rows[i].type) == 0) {
+            rules->compression = rows[i].compression;
+            rules->compression_level = rows[i].level_name != NULL
+                                           ? (int)topic_config_number(config, rows[i].level_name)
+                                           : 0;
+        }
+    }
+}
+
 struct partition_rules partition_rules_of(const struct topic_config *config)
 {
     const char *timestamp_type = topic_config_text(config, "message.timestamp.type");
-    return (struct partition_rules){
+    struct partition_rules rules = {
         .log_append_time = strcmp(timestamp_type, "LogAppendTime") == 0,
         .deletes_old = list_has(topic_config_text(config, "cleanup.policy"), "delete"),
         .message_bytes_max = topic_config_number(config, "max.message.bytes"),
@@ -186,6 +212,8 @@ struct partition_rules partition_rules_of(const struct topic_config *config)
                 .index_interval_bytes =
                     (uint64_t)topic_config_number(config, "index.interval.bytes")},
     };
+    set_compression(&rules, config);
+    return rules;
 }
 
 void partition_configure(struct broker_shard *shard, uint64_t group_id,

@@ -30,6 +30,9 @@
  * later. */
 #define ROOM_BYTES_MAX (64u * 1024 * 1024)
 
+/* What the records of a batch may take while they are compressed anew. */
+#define RECOMPRESS_BYTES_MAX (64u * 1024 * 1024)
+
 /* How long after an election, and after a start, a gap in a producer's sequence is taken for a
  * batch that was refused on the way and comes again. */
 #define GAPS_EXPLAINED_NS 10000000000ull
@@ -61,6 +64,8 @@ static void answer(struct produce_item *item, enum wire_error error, const char 
     require(!item->is_answered);
     struct produce_ask *ask = item->ask;
     leave_list(item);
+    buf_release(item->recompressed);
+    item->recompressed = NULL;
     item->is_answered = true;
     item->head.error = error;
     item->message = message;
@@ -155,6 +160,37 @@ static enum wire_error check(const struct partition *partition, struct produce_i
     return WIRE_ERROR_NONE;
 }
 
+/* ---- Compression ---- */
+
+/* The topic wants another compression than the producer's.  What would be refused anyway stays. */
+static bool must_recompress(const struct partition *partition, struct produce_item *item)
+{
+    const struct partition_rules *rules = &partition->rules;
+    return rules->compression >= 0 && wire_batch_compression(&item->batch) != rules->compression &&
+           item->batch.total_bytes <= rules->message_bytes_max &&
+           (partition_takes_over(partition) ||
+            partition_leads(partition, &item->head) == WIRE_ERROR_NONE);
+}
+
+/* False: the item is answered. */
+static bool recompress(const struct partition *partition, struct produce_item *item)
+{
+    const struct partition_rules *rules = &partition->rules;
+    const char *reason = NULL;
+    require(item->recompressed == NULL && item->holder == NULL);
+    item->recompressed =
+        wire_batch_recompress(&item->batch, (enum wire_compression)rules->compression,
+                              rules->compression_level, RECOMPRESS_BYTES_MAX, &reason);
+    if (item->recompressed == NULL) {
+        answer(item, WIRE_ERROR_INVALID_RECORD, reason);
+        return false;
+    }
+    item->data = item->recompressed->data;
+    bool is_batch = wire_batch_read(&item->batch, item->data, item->recompressed->length_bytes);
+    ensure(is_batch && item->batch.data != NULL);
+    return true;
+}
+
 /* ---- The append ---- */
 
 /* Keeps the list ascending: a duplicate may belong before items that wait already. */
@@ -203,9 +239,9 @@ static bool propose(struct partition *partition, struct produce_item *item)
         (void)wire_batch_read(batch, item->data, batch->total_bytes);
     }
     uint64_t base_offset = 0;
-    enum replica_result result =
-        replica_propose(partition->group, item->ask->frame, item->data, batch->total_bytes,
-                        (uint32_t)batch->last_offset_delta + 1, &base_offset);
+    enum replica_result result = replica_propose(
+        partition->group, item->recompressed != NULL ? item->recompressed : item->ask->frame,
+        item->data, batch->total_bytes, (uint32_t)batch->last_offset_delta + 1, &base_offset);
     switch (result) {
     case REPLICA_OK:
         break;
@@ -281,6 +317,9 @@ static bool try_append(struct partition *partition, struct produce_item *item)
 
 static void append(struct partition *partition, struct produce_item *item)
 {
+    if (must_recompress(partition, item) && !recompress(partition, item)) {
+        return;
+    }
     if (list_is_empty(&partition->room) && try_append(partition, item)) {
         return;
     }
@@ -333,6 +372,7 @@ void produce_perform(struct broker_shard *shard, struct ask *base)
         item->ask = ask;
         item->is_answered = false;
         item->holder = NULL;
+        item->recompressed = NULL;
         list_node_init(&item->node);
         if (partition == NULL) {
             answer(item, WIRE_ERROR_NOT_LEADER_OR_FOLLOWER, NULL);

@@ -31,13 +31,16 @@ struct produce_item {
     struct ask_item head;  /* first */
     struct list_node node; /* the partition's list it waits in */
     struct produce_ask *ask;
-    uint8_t *data; /* one validated batch inside the ask's frame; its head is stamped in place */
+    uint8_t *data; /* one validated batch inside the ask's frame or recompressed; its head is
+                      stamped in place */
     struct wire_batch batch;
     const char *message; /* says more about the error; static, may be NULL */
     int64_t base_offset;
     int64_t last_offset;
     int64_t append_time_ms; /* -1 unless the topic stamps LogAppendTime */
     int64_t log_start_offset;
+    struct buf
+        *recompressed; /* what data is in when the topic's compression is another; a reference */
     struct partition *holder; /* the partition it waits for room in, else NULL */
     bool is_answered;
 };

@@ -23,6 +23,8 @@ enum partition_life { PARTITION_STARTING, PARTITION_RUNNING, PARTITION_STOPPING 
 /* The topic's configs as numbers, looked up once per change. */
 struct partition_rules {
     bool log_append_time;
+    int compression; /* enum wire_compression; -1: as the producer chose */
+    int compression_level;
     bool deletes_old; /* cleanup.policy says delete */
     int64_t message_bytes_max;
     int64_t timestamp_before_max_ms;

@@ -98,8 +98,7 @@ static const char *check_head(const struct wire_batch *batch)
     return NULL;
 }
 
-/* Walks the records of an uncompressed batch; what is wrong, or NULL. */
-static const char *check_records(const struct wire_batch *batch)
+const char *wire_batch_check_records(const struct wire_batch *batch)
 {
     struct wire_cursor cursor;
     wire_cursor_init(&cursor, batch->data + WIRE_BATCH_HEAD_BYTES,
@@ -152,7 +151,7 @@ enum wire_error wire_batch_validate(struct wire_batch *batch, const uint8_t *dat
     }
     *reason = check_head(batch);
     if (*reason == NULL && wire_batch_compression(batch) == WIRE_COMPRESSION_NONE) {
-        *reason = check_records(batch);
+        *reason = wire_batch_check_records(batch);
     }
     return *reason == NULL ? WIRE_ERROR_NONE : WIRE_ERROR_INVALID_RECORD;
 }

@@ -86,6 +86,13 @@ void wire_batch_stamp(uint8_t *data, int64_t base_offset, int32_t leader_epoch);
 /* Sets timestamp type LogAppendTime and the max timestamp, and mends the checksum. */
 void wire_batch_set_append_time(uint8_t *data, size_t length, int64_t timestamp_ms);
 
+/* A batch with the same records in another compression: a new buf with one reference that holds
+ * exactly the batch.  The records of a compressed one are checked like those of
+ * wire_batch_validate() and expanded to at most output_bytes_max; they stay what they were.  NULL
+ * with the reason when they are not good.  level: the codec's own. */
+struct buf *wire_batch_recompress(const struct wire_batch *batch, enum wire_compression compression,
+                                  int level, size_t output_bytes_max, const char **reason);
+
 /* One record, in place. key and value length -1: null. */
 struct wire_record {
     int32_t offset_delta;

@@ -22,4 +22,7 @@
 bool wire_record_read(struct wire_record *record, const struct wire_batch *batch,
                       struct wire_cursor *cursor);
 
+/* Walks the records of a whole uncompressed batch; what is wrong with them, or NULL. */
+const char *wire_batch_check_records(const struct wire_batch *batch);
+
 #endif

@@ -29,6 +29,24 @@ static bool read_records(const struct wire_batch *batch)
     return whole;
 }
 
+/* What can be compressed anew is a good batch. */
+static void recompress(const struct wire_batch *batch, enum wire_compression compression)
+{
+    const char *reason = NULL;
+    if (wire_batch_compression(batch) == (int)compression) {
+        return;
+    }
+    struct buf *packed = wire_batch_recompress(batch, compression, 1, OUTPUT_BYTES_MAX, &reason);
+    ensure((packed == NULL) == (reason != NULL));
+    if (packed != NULL) {
+        struct wire_batch again;
+        enum wire_error error =
+            wire_batch_validate(&again, packed->data, packed->length_bytes, &reason);
+        ensure(error == WIRE_ERROR_NONE && again.record_count == batch->record_count);
+        buf_release(packed);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
 {
     struct wire_batch batch;
@@ -49,6 +67,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
     if (error == WIRE_ERROR_NONE) {
         const bool whole = read_records(&batch);
         ensure(whole || !plain);
+        recompress(&batch, WIRE_COMPRESSION_NONE);
+        recompress(&batch, WIRE_COMPRESSION_LZ4);
     }
     buf_release(mended);
     return 0;

@@ -532,6 +532,79 @@ static void log_append_time_is_stamped_and_told(void **state)
     fixture_close(&fixture);
 }
 
+/* The topic's compression wins over the producer's; sizes are judged before and after. */
+static void batches_are_compressed_as_the_topic_wants(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange exchange;
+    const char *const gzip[] = {"compression.type", "gzip", NULL};
+    const char *const plain[] = {"compression.type", "uncompressed", "max.message.bytes", "400",
+                                 NULL};
+    fixture_open(&fixture);
+    fixture_add_topic(&fixture, "gzip", 1, gzip);
+    fixture_add_topic(&fixture, "plain", 1, plain);
+    const struct batch_spec spec = {.record_count = 20, .value_bytes = 100};
+    uint64_t before = fixture.shard.stats.produce_bytes.value;
+    produce(&exchange, &fixture, -1, "gzip", &spec);
+    fake_group_commit_all(fixture_group(&fixture, "gzip", 0));
+    expect(&exchange, WIRE_ERROR_NONE, 0);
+    assert_true(fixture.shard.stats.produce_bytes.value - before < 1000); /* and not 2000 */
+
+    struct batch_spec packed = {.record_count = 3, .value_bytes = 10, .is_compressed = true};
+    produce(&exchange, &fixture, -1, "plain", &packed);
+    fake_group_commit_all(fixture_group(&fixture, "plain", 0));
+    expect(&exchange, WIRE_ERROR_NONE, 0);
+    packed.value_bytes = 300;
+    produce(&exchange, &fixture, -1, "plain", &packed);
+    expect(&exchange, WIRE_ERROR_MESSAGE_TOO_LARGE, -1);
+
+    struct sent damaged = {"plain", 0, batch_make(&(struct batch_spec){.is_compressed = true})};
+    damaged.batch->data[WIRE_BATCH_HEAD_BYTES + 12] ^= 0x55;
+    wire_batch_write_crc(damaged.batch->data, damaged.batch->length_bytes);
+    produce_with(&exchange, &fixture, VERSION, -1, 1000, &damaged, 1);
+    expect(&exchange, WIRE_ERROR_INVALID_RECORD, -1);
+    fixture_close(&fixture);
+}
+
+/* What waits for room has been compressed already, and is accounted as that. */
+static void compressed_batches_wait_in_order(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange exchanges[2];
+    const char *const gzip[] = {"compression.type", "gzip", NULL};
+    fixture_open(&fixture);
+    fixture_add_topic(&fixture, "t", 1, gzip);
+    struct replica_group *group = fixture_group(&fixture, "t", 0);
+    fake_group_set_full(group, true);
+    for (int i = 0; i < 2; i++) {
+        produce(&exchanges[i], &fixture, -1, "t",
+                &(struct batch_spec){.record_count = 3, .value_bytes = 200});
+    }
+    assert_int_equal(fake_group_end(group), 0);
+    fake_group_set_full(group, false);
+    fake_group_commit_all(group);
+    fake_group_commit_all(group);
+    expect(&exchanges[0], WIRE_ERROR_NONE, 0);
+    expect(&exchanges[1], WIRE_ERROR_NONE, 3);
+    fixture_close(&fixture);
+}
+
+static void the_brokers_time_is_not_the_producers_to_claim(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange exchange;
+    fixture_open(&fixture);
+    fixture_add_topic(&fixture, "t", 1, NULL);
+    struct sent sent = {"t", 0, batch_make(&(struct batch_spec){0})};
+    wire_batch_set_append_time(sent.batch->data, sent.batch->length_bytes, 5);
+    produce_with(&exchange, &fixture, VERSION, -1, 1000, &sent, 1);
+    expect(&exchange, WIRE_ERROR_INVALID_TIMESTAMP, -1);
+    fixture_close(&fixture);
+}
+
 static void every_version_appends_the_same(void **state)
 {
     (void)state;
@@ -620,6 +693,9 @@ int main(void)
         cmocka_unit_test(damaged_batches_are_refused),
         cmocka_unit_test(the_limits_of_the_topic_hold),
         cmocka_unit_test(log_append_time_is_stamped_and_told),
+        cmocka_unit_test(batches_are_compressed_as_the_topic_wants),
+        cmocka_unit_test(compressed_batches_wait_in_order),
+        cmocka_unit_test(the_brokers_time_is_not_the_producers_to_claim),
         cmocka_unit_test(every_version_appends_the_same),
         cmocka_unit_test(transactions_are_refused_clearly),
         cmocka_unit_test(a_stopped_partition_answers_everybody),

@@ -229,6 +229,95 @@ static void gzip_members_follow_one_another(void **state)
     buf_release(plain);
 }
 
+/* ---- Recompressing ---- */
+
+static const int targets[] = {WIRE_COMPRESSION_NONE, WIRE_COMPRESSION_GZIP, WIRE_COMPRESSION_SNAPPY,
+                              WIRE_COMPRESSION_LZ4, WIRE_COMPRESSION_ZSTD};
+#define TARGET_COUNT (sizeof(targets) / sizeof(targets[0]))
+
+static struct buf *recompress(const struct buf *buf, int target, size_t output_bytes_max,
+                              const char **reason)
+{
+    struct wire_batch batch;
+    assert_true(wire_batch_read(&batch, buf->data, buf->length_bytes));
+    return wire_batch_recompress(&batch, (enum wire_compression)target, target == 0 ? 0 : 3,
+                                 output_bytes_max, reason);
+}
+
+/* Byte for byte the records of the plain batch, and a head that differs in its compression only. */
+static void expect_same(const struct buf *plain, const struct buf *packed, int target)
+{
+    struct wire_batch batch;
+    const char *reason = NULL;
+    assert_int_equal(wire_batch_validate(&batch, packed->data, packed->length_bytes, &reason),
+                     WIRE_ERROR_NONE);
+    assert_int_equal(wire_batch_compression(&batch), target);
+    struct buf *again = NULL;
+    if (target != WIRE_COMPRESSION_NONE) {
+        again = recompress(packed, WIRE_COMPRESSION_NONE, OUTPUT_BYTES_MAX, &reason);
+        assert_non_null(again);
+        packed = again;
+    }
+    assert_int_equal(packed->length_bytes, plain->length_bytes);
+    assert_memory_equal(packed->data, plain->data, plain->length_bytes);
+    buf_release(again);
+}
+
+static void every_codec_turns_into_every_other(void **state)
+{
+    (void)state;
+    static const int32_t counts[] = {1, 20, 3000}; /* the last is more than a block of snappy */
+    for (size_t k = 0; k < sizeof(counts) / sizeof(counts[0]); k++) {
+        struct buf *plain = batch_new_sized(counts[k], WIRE_COMPRESSION_NONE, 30);
+        for (size_t i = 0; i < COMPRESSION_COUNT; i++) {
+            for (size_t j = 0; j < TARGET_COUNT; j++) {
+                struct buf *buf = batch_new_sized(counts[k], compressions[i], 30);
+                struct wire_batch batch;
+                const char *reason = NULL;
+                assert_true(wire_batch_read(&batch, buf->data, buf->length_bytes));
+                if (wire_batch_compression(&batch) != targets[j]) {
+                    struct buf *packed = recompress(buf, targets[j], OUTPUT_BYTES_MAX, &reason);
+                    assert_non_null(packed);
+                    expect_same(plain, packed, targets[j]);
+                    buf_release(packed);
+                }
+                buf_release(buf);
+            }
+        }
+        buf_release(plain);
+    }
+}
+
+static void what_is_not_good_is_not_recompressed(void **state)
+{
+    (void)state;
+    struct prng prng;
+    prng_init(&prng, 17);
+    for (size_t i = 1; i < COMPRESSION_COUNT; i++) {
+        struct buf *buf = batch_new(20, compressions[i]);
+        const char *reason = NULL;
+        assert_null(recompress(buf, WIRE_COMPRESSION_NONE, 100, &reason)); /* too much comes out */
+        assert_non_null(reason);
+        batch_put(buf, 57, 4, 21); /* a record more than there are */
+        reason = NULL;
+        assert_null(recompress(buf, WIRE_COMPRESSION_NONE, OUTPUT_BYTES_MAX, &reason));
+        assert_non_null(reason);
+        buf_release(buf);
+        for (int round = 0; round < 300; round++) {
+            struct buf *damaged = batch_new(20, compressions[i]);
+            size_t body = damaged->length_bytes - WIRE_BATCH_HEAD_BYTES;
+            batch_put(damaged, WIRE_BATCH_HEAD_BYTES + prng_below(&prng, body), 1,
+                      (int64_t)prng_below(&prng, 256));
+            reason = NULL;
+            struct buf *packed =
+                recompress(damaged, WIRE_COMPRESSION_NONE, OUTPUT_BYTES_MAX, &reason);
+            assert_true((packed == NULL) == (reason != NULL));
+            buf_release(packed);
+            buf_release(damaged);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +330,8 @@ int main(void)
         cmocka_unit_test(cut_streams_end_in_an_error),
         cmocka_unit_test(damaged_streams_stay_in_bounds),
         cmocka_unit_test(gzip_members_follow_one_another),
+        cmocka_unit_test(every_codec_turns_into_every_other),
+        cmocka_unit_test(what_is_not_good_is_not_recompressed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
