@@ -15,14 +15,22 @@
 #define ANSWER_BYTES_MAX (256u * 1024 * 1024)
 #define DEFAULTS_LEAST_VERSION 4 /* from here -1 asks for the default count and factor */
 
+/* What a topic would be that is only tried (validate_only). */
+struct trial {
+    int32_t partition_count; /* 0: it was refused, or is no trial */
+    int32_t replication_factor;
+    struct topic_config config; /* the overrides; freed when the answer is written */
+};
+
 struct creation_work {
     struct topic_growth growth;
     struct create_topics_request body;
+    struct trial *trials; /* one for each topic */
 };
 
 /* ---- The answer ---- */
 
-static void describe_configs(const struct broker_shard *shard, const struct cluster_topic *topic,
+static void describe_configs(const struct broker_shard *shard, const struct topic_config *overrides,
                              struct arena *arena,
                              struct create_topics_response_creatable_topic_result *answer)
 {
@@ -36,7 +44,7 @@ static void describe_configs(const struct broker_shard *shard, const struct clus
         const struct topic_config_row *row = topic_config_row(i);
         struct create_topics_response_creatable_topic_configs *config = &answer->configs[i];
         struct config_value values[CONFIG_VALUES_MAX];
-        (void)effective_config_values(shard, &topic->config, row, values);
+        (void)effective_config_values(shard, overrides, row, values);
         create_topics_response_creatable_topic_configs_init(config);
         config->name = topic_place_string(row->name);
         config->value = topic_place_string(values[0].text);
@@ -45,27 +53,40 @@ static void describe_configs(const struct broker_shard *shard, const struct clus
     answer->configs_count = (int32_t)count;
 }
 
-static void describe_item(const struct topic_growth_item *item, struct arena *arena,
+static void describe_item(const struct topic_growth_item *item, const struct trial *trial,
+                          struct arena *arena,
                           struct create_topics_response_creatable_topic_result *answer)
 {
     create_topics_response_creatable_topic_result_init(answer);
     answer->name = item->name;
     answer->error_code = (int16_t)item->problem.error;
     answer->error_message = topic_place_message(&item->problem);
+    const struct broker_shard *shard = item->growth->request->shard;
     const struct cluster_topic *topic =
-        uuid_is_zero(&item->topic_id)
-            ? NULL
-            : cluster_topic_find_id(item->growth->request->shard->metadata, &item->topic_id);
+        uuid_is_zero(&item->topic_id) ? NULL
+                                      : cluster_topic_find_id(shard->metadata, &item->topic_id);
     if (topic != NULL) {
         answer->topic_id = topic->id;
         answer->num_partitions = (int32_t)topic->partition_count;
         answer->replication_factor = (int16_t)topic->partitions[0].replica_count;
-        describe_configs(item->growth->request->shard, topic, arena, answer);
+        describe_configs(shard, &topic->config, arena, answer);
+    } else if (trial->partition_count > 0) {
+        answer->num_partitions = trial->partition_count;
+        answer->replication_factor = (int16_t)trial->replication_factor;
+        describe_configs(shard, &trial->config, arena, answer);
+    }
+}
+
+static void clear_trials(struct creation_work *work)
+{
+    for (uint32_t i = 0; i < work->growth.line.count; i++) {
+        topic_config_clear(&work->trials[i].config);
     }
 }
 
 static void respond(struct topic_growth *growth)
 {
+    struct creation_work *work = container_of(growth, struct creation_work, growth);
     struct request *request = growth->request;
     uint32_t count = growth->line.count;
     struct create_topics_response response;
@@ -75,17 +96,19 @@ static void respond(struct topic_growth *growth)
     response.topics = arena_allocate_array(&arena, count, sizeof(*response.topics));
     if (response.topics == NULL) {
         arena_free(&arena);
+        clear_trials(work);
         request_drop(request, "the answer needs more memory than an answer may have");
         return;
     }
     response.topics_count = (int32_t)count;
     for (uint32_t i = 0; i < count; i++) {
-        describe_item(&growth->items[i], &arena, &response.topics[i]);
+        describe_item(&growth->items[i], &work->trials[i], &arena, &response.topics[i]);
     }
     struct wire_writer writer;
     wire_writer_init(&writer, 512);
     create_topics_response_encode(&response, request->version, &writer);
     arena_free(&arena);
+    clear_trials(work);
     request_respond(request, &writer);
 }
 
@@ -127,6 +150,24 @@ static struct uuid new_topic_id(struct broker_shard *shard)
     uint64_t random[2];
     io_random_secure(shard->loop, random, sizeof(random));
     return uuid_from_random(random[0], random[1]);
+}
+
+/* All of the request has been found good. */
+static void note_trial(const struct cluster_topic_request *request, struct trial *trial)
+{
+    bool is_assigned = request->assignment_count > 0;
+    trial->partition_count = is_assigned                      ? (int32_t)request->assignment_count
+                             : request->partition_count == -1 ? request->default_partition_count
+                                                              : request->partition_count;
+    trial->replication_factor = is_assigned ? (int32_t)request->assignments[0].replica_count
+                                : request->replication_factor == -1
+                                    ? request->default_replication_factor
+                                    : request->replication_factor;
+    for (size_t i = 0; i < request->config_count; i++) {
+        const struct topic_config_entry *entry = &request->config[i];
+        topic_config_set(&trial->config, topic_config_find(entry->name, (size_t)entry->name_length),
+                         entry->value, (size_t)entry->value_length);
+    }
 }
 
 static void plan(struct topic_growth *growth, uint32_t position, struct arena *arena,
@@ -171,6 +212,9 @@ static void plan(struct topic_growth *growth, uint32_t position, struct arena *a
         .live_broker_count = controller_live_brokers(shard, live, CLUSTER_BROKERS_MAX),
     };
     cluster_plan_create_topic(shard->metadata, &request, record, &item->problem);
+    if (item->problem.error == WIRE_ERROR_NONE && !growth->is_committed) {
+        note_trial(&request, &work->trials[position]);
+    }
 }
 
 /* ---- The request ---- */
@@ -192,6 +236,12 @@ void api_create_topics(struct request *request)
         return;
     }
     uint32_t count = (uint32_t)work->body.topics_count;
+    request->arena.limit_bytes += count * sizeof(*work->trials); /* beyond decoding */
+    work->trials = arena_allocate_array(&request->arena, count, sizeof(*work->trials));
+    if (work->trials == NULL) {
+        request_drop(request, "more topics than a request may name");
+        return;
+    }
     if (!topic_growth_init(&work->growth, &creation_kind, request, count, work->body.timeout_ms,
                            work->body.validate_only)) {
         return;

@@ -44,21 +44,30 @@ static int finish_topic_operation(rd_kafka_queue_t *queue, const struct tool_opt
     return status;
 }
 
-/* "key=value,key=value"; false after a message. */
+/* "key=value,key=value"; a value may hold commas, so what has no '=' belongs to the value before.
+ * False after a message. */
 static bool set_configs(rd_kafka_NewTopic_t *topic, const char *text)
 {
     char *copy = strdup(text);
+    char *pair = copy;
     bool good = true;
-    char *rest = copy;
-    for (char *pair = strtok_r(copy, ",", &rest); pair != NULL && good;
-         pair = strtok_r(NULL, ",", &rest)) {
+    while (pair != NULL && good) {
         char *equals = strchr(pair, '=');
-        if (equals == NULL) {
+        char *next = equals != NULL ? strchr(equals + 1, '=') : NULL;
+        while (next != NULL && next > equals && *next != ',') {
+            next--; /* to the comma before the next key */
+        }
+        if (equals == NULL || equals == pair ||
+            memchr(pair, ',', (size_t)(equals - pair)) != NULL || next == equals) {
             tool_usage("--config: '%s' is not KEY=VALUE", pair);
             good = false;
         } else {
             *equals = 0;
+            if (next != NULL) {
+                *next++ = 0;
+            }
             rd_kafka_NewTopic_set_config(topic, pair, equals + 1);
+            pair = next;
         }
     }
     free(copy);

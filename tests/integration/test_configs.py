@@ -174,6 +174,11 @@ def test_brokers_are_configured_while_they_run(make_cluster):
 
 
 def test_the_tool_configures_topics(shared_cluster, topic_name):
+    shared_cluster.create_topic(topic_name + "-list", config="cleanup.policy=compact,delete,segment.ms=7000")
+    text = shared_cluster.tool("topic", "describe", topic_name + "-list").stdout
+    assert "  cleanup.policy=compact,delete  (topic)\n  segment.ms=7000  (topic)\n" in text
+    result = shared_cluster.tool("topic", "create", "x", "--config", "compact,segment.ms=7", check=False)
+    assert result.returncode == 2 and "is not KEY=VALUE" in result.stderr
     shared_cluster.create_topic(topic_name, config="segment.ms=70000,retention.ms=5000000")
 
     def configs():

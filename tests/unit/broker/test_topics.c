@@ -161,7 +161,12 @@ static void a_trial_changes_nothing(void **state)
     struct exchange exchange;
     open_as_controller(&fixture);
     create(&exchange, &fixture, 5000, true, (const char *const[]){"a"}, 1);
-    assert_int_equal(take(&exchange, 0).error_code, WIRE_ERROR_NONE);
+    struct create_topics_response_creatable_topic_result answer = take(&exchange, 0);
+    assert_int_equal(answer.error_code, WIRE_ERROR_NONE);
+    assert_int_equal(answer.num_partitions, 2); /* what would have come of it */
+    assert_int_equal(answer.replication_factor, 3);
+    assert_int_equal(answer.configs_count, topic_config_row_count());
+    assert_true(uuid_is_zero(&answer.topic_id));
     assert_false(exists(&fixture, "a"));
     exchange_free(&exchange);
     fixture_close(&fixture);
