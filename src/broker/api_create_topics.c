@@ -13,7 +13,6 @@
 #include "wire/create_topics.h"
 
 #define ANSWER_BYTES_MAX (256u * 1024 * 1024)
-#define DEFAULTS_LEAST_VERSION 4 /* from here -1 asks for the default count and factor */
 
 /* What a topic would be that is only tried (validate_only). */
 struct trial {
@@ -188,12 +187,6 @@ static void plan(struct topic_growth *growth, uint32_t position, struct arena *a
     if (!read_assignments(asked, arena, &assignments) || configs == NULL) {
         topic_growth_refuse(item, WIRE_ERROR_INVALID_REPLICA_ASSIGNMENT,
                             "A partition has too many replicas, or a number is negative.");
-        return;
-    }
-    if (growth->request->version < DEFAULTS_LEAST_VERSION && asked->assignments_count == 0 &&
-        asked->num_partitions < 1) {
-        topic_growth_refuse(item, WIRE_ERROR_INVALID_PARTITIONS,
-                            "There must be at least one partition.");
         return;
     }
     struct cluster_topic_request request = {

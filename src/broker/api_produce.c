@@ -8,6 +8,7 @@
  *
  * Locality: the shard of the request.
  */
+#include "base/assert.h"
 #include "broker/api.h"
 #include "broker/broker.h"
 #include "broker/leader_endpoints.h"
@@ -43,6 +44,8 @@ static void describe_partition(const struct produce_work *work, const struct pro
     answer->log_append_time_ms = item->append_time_ms;
     answer->log_start_offset = item->log_start_offset;
     answer->error_message = topic_place_string(item->message);
+    answer->record_errors = item->record_errors;
+    answer->record_errors_count = item->record_error_count;
     if (item->head.error == WIRE_ERROR_NOT_LEADER_OR_FOLLOWER) {
         struct topic_place_leader leader =
             leader_endpoints_add(endpoints, work->request->shard, &item->head);
@@ -135,17 +138,45 @@ static void ask_answered(struct ask *ask)
 
 /* ---- Checks ---- */
 
-/* A compacted topic keeps the newest record of each key, so every record needs one. */
-static bool has_null_key(const struct wire_batch *batch)
+/* A compacted topic keeps the newest record of each key, so every record needs one.  Returns how
+ * many have none, and writes the positions of the first room of them. */
+static int32_t find_null_keys(const struct wire_batch *batch,
+                              struct produce_response_batch_index_and_error_message *found,
+                              int32_t room)
 {
     struct wire_record record;
-    bool found = false;
+    int32_t count = 0;
     struct wire_record_reader *reader = wire_record_reader_open(batch, DECOMPRESSED_BYTES_MAX);
-    while (!found && wire_record_reader_next(reader, &record)) {
-        found = record.key.length < 0;
+    for (int32_t i = 0; wire_record_reader_next(reader, &record); i++) {
+        if (record.key.length >= 0) {
+            continue;
+        }
+        if (count < room) {
+            produce_response_batch_index_and_error_message_init(&found[count]);
+            found[count].batch_index = i;
+        }
+        count++;
     }
     wire_record_reader_close(reader);
-    return found;
+    return count;
+}
+
+/* Names in the item each record without a key, so that the producer can tell them from those that
+ * only were in their batch.  Without room for that the batch's error alone is told. */
+static bool has_null_keys(const struct produce_work *work, struct produce_item *item)
+{
+    int32_t count = find_null_keys(&item->batch, NULL, 0);
+    if (count == 0) {
+        return false;
+    }
+    item->record_errors =
+        arena_allocate_array(&work->request->arena, (size_t)count, sizeof(*item->record_errors));
+    if (item->record_errors != NULL) {
+        item->record_error_count = count;
+        int32_t again = find_null_keys(&item->batch, item->record_errors, count);
+        ensure(again == count);
+    }
+    return true;
 }
 
 static enum wire_error check_batch(const struct produce_work *work,
@@ -179,7 +210,7 @@ static enum wire_error check_batch(const struct produce_work *work,
     }
     const char *policy =
         effective_config_text(work->request->shard, &topic->config, "cleanup.policy");
-    if (strstr(policy, "compact") != NULL && has_null_key(&item->batch)) {
+    if (strstr(policy, "compact") != NULL && has_null_keys(work, item)) {
         item->message = "A compacted topic takes no record without a key.";
         return WIRE_ERROR_INVALID_RECORD;
     }

@@ -35,6 +35,9 @@ struct produce_item {
                       stamped in place */
     struct wire_batch batch;
     const char *message; /* says more about the error; static, may be NULL */
+    /* The records that are at fault, when the error is of some; in the request's arena. */
+    struct produce_response_batch_index_and_error_message *record_errors;
+    int32_t record_error_count;
     int64_t base_offset;
     int64_t last_offset;
     int64_t append_time_ms; /* -1 unless the topic stamps LogAppendTime */

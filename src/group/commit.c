@@ -65,9 +65,7 @@ static enum wire_error check_offset(const struct group_table *table,
     if (offset->metadata.length > table->limits.offset_metadata_bytes_max) {
         return WIRE_ERROR_OFFSET_METADATA_TOO_LARGE;
     }
-    if (offset->offset < -1) {
-        return WIRE_ERROR_INVALID_REQUEST;
-    }
+    /* Any number is taken, as by Kafka: clients commit -2 to say "from the earliest on". */
     return table->host.partition_exists(table->host.owner, offset->topic, offset->partition)
                ? WIRE_ERROR_NONE
                : WIRE_ERROR_UNKNOWN_TOPIC_OR_PARTITION;

@@ -154,7 +154,7 @@ static void write_record(struct wire_writer *writer, const struct batch_spec *sp
     wire_write_int8(&body, 0);
     wire_write_varlong(&body, number * spec->step_ms);
     wire_write_varint(&body, number);
-    if (spec->has_null_key) {
+    if (spec->null_key_every > 0 ? number % spec->null_key_every == 0 : spec->has_null_key) {
         wire_write_varint(&body, -1);
     } else {
         wire_write_varint(&body, 1);

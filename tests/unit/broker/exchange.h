@@ -48,6 +48,7 @@ struct batch_spec {
     int32_t base_sequence;
     uint32_t value_bytes; /* default 10 */
     bool has_null_key;
+    int32_t null_key_every; /* records 0, n, 2n ... have none; 0: as has_null_key says */
 };
 struct buf *batch_make(const struct batch_spec *spec);
 

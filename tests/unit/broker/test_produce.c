@@ -515,6 +515,29 @@ static void the_limits_of_the_topic_hold(void **state)
     fixture_close(&fixture);
 }
 
+static void the_records_without_a_key_are_named(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange exchange;
+    const char *const config[] = {"cleanup.policy", "compact", NULL};
+    fixture_open(&fixture);
+    fixture_add_topic(&fixture, "t", 1, config);
+    for (int is_compressed = 0; is_compressed < 2; is_compressed++) {
+        produce(&exchange, &fixture, -1, "t",
+                &(struct batch_spec){
+                    .record_count = 5, .null_key_every = 2, .is_compressed = is_compressed != 0});
+        struct produce_response_partition_produce_response answer = take(&exchange, 0);
+        assert_int_equal(answer.error_code, WIRE_ERROR_INVALID_RECORD);
+        assert_int_equal(answer.record_errors_count, 3);
+        for (int32_t i = 0; i < 3; i++) {
+            assert_int_equal(answer.record_errors[i].batch_index, 2 * i);
+        }
+        exchange_free(&exchange);
+    }
+    fixture_close(&fixture);
+}
+
 static void log_append_time_is_stamped_and_told(void **state)
 {
     (void)state;
@@ -692,6 +715,7 @@ int main(void)
         cmocka_unit_test(unknown_places_are_named),
         cmocka_unit_test(damaged_batches_are_refused),
         cmocka_unit_test(the_limits_of_the_topic_hold),
+        cmocka_unit_test(the_records_without_a_key_are_named),
         cmocka_unit_test(log_append_time_is_stamped_and_told),
         cmocka_unit_test(batches_are_compressed_as_the_topic_wants),
         cmocka_unit_test(compressed_batches_wait_in_order),

@@ -71,6 +71,38 @@ static void open_as_controller(struct fixture *fixture)
     fake_controller_groups_stopped();
 }
 
+/* KafkaJS asks so in version 3, and Kafka's controller asks no version either. */
+static void the_default_count_may_be_asked_for_in_any_version(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange exchange;
+    open_as_controller(&fixture);
+    struct create_topics_request_creatable_topic topic;
+    struct create_topics_request body;
+    struct create_topics_response response;
+    struct wire_writer writer;
+    for (int16_t version = 0; version <= VERSION; version++) {
+        char name[] = {'a', (char)('0' + version), 0};
+        create_topics_request_init(&body);
+        create_topics_request_creatable_topic_init(&topic);
+        topic.name = text(name);
+        topic.num_partitions = -1;
+        topic.replication_factor = -1;
+        body.topics = &topic;
+        body.topics_count = 1;
+        wire_writer_init(&writer, 64);
+        create_topics_request_encode(&body, version, &writer);
+        exchange_run(&exchange, &fixture.shard, api_create_topics, version, &writer);
+        struct wire_cursor cursor = exchange_answer(&exchange);
+        assert_true(create_topics_response_decode(&response, version, &cursor));
+        assert_int_equal(response.topics[0].error_code, WIRE_ERROR_NONE);
+        assert_true(exists(&fixture, name));
+        exchange_free(&exchange);
+    }
+    fixture_close(&fixture);
+}
+
 static void a_topic_is_answered_when_its_groups_have_leaders(void **state)
 {
     (void)state;
@@ -321,6 +353,7 @@ static void the_same_topic_twice_is_not_deleted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_default_count_may_be_asked_for_in_any_version),
         cmocka_unit_test(a_topic_is_answered_when_its_groups_have_leaders),
         cmocka_unit_test(late_leaders_are_told_though_the_topic_exists),
         cmocka_unit_test(leaders_are_spread_over_the_topics_of_one_request),

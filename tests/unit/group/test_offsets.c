@@ -80,8 +80,6 @@ static void only_who_may_commits(void **state)
     client_commit(&coordinator, &anna, &commit, 1);
     assert_int_equal(commit.error, WIRE_ERROR_ILLEGAL_GENERATION);
     anna.generation--;
-    client_commit(&coordinator, &anna, &commit, -2);
-    assert_int_equal(commit.error, WIRE_ERROR_INVALID_REQUEST);
     coordinator.is_topic_gone = true;
     client_commit(&coordinator, &anna, &commit, 1);
     assert_int_equal(commit.error, WIRE_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
@@ -95,6 +93,20 @@ static void only_who_may_commits(void **state)
     assert_int_equal(commit.error, WIRE_ERROR_REBALANCE_IN_PROGRESS);
     coordinator_free(&coordinator);
     client_free(&anna);
+}
+
+/* KafkaJS commits -2 when its offset is out of range, and reads it back as "the earliest". */
+static void a_negative_offset_is_kept_as_it_is(void **state)
+{
+    (void)state;
+    struct coordinator coordinator;
+    struct client_commit commit;
+    coordinator_init(&coordinator, 0);
+    client_commit(&coordinator, NULL, &commit, -2);
+    coordinator_commit(&coordinator);
+    assert_int_equal(commit.error, WIRE_ERROR_NONE);
+    assert_int_equal(committed(coordinator.leader, "payments", 0), -2);
+    coordinator_free(&coordinator);
 }
 
 struct deleted {
@@ -280,6 +292,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_commit_counts_when_it_is_kept),
         cmocka_unit_test(only_who_may_commits),
+        cmocka_unit_test(a_negative_offset_is_kept_as_it_is),
         cmocka_unit_test(groups_are_deleted_when_nobody_is_in_them),
         cmocka_unit_test(an_offset_in_use_is_not_deleted),
         cmocka_unit_test(what_nobody_reads_expires),
