@@ -169,6 +169,8 @@ static void send_answers(struct connection *connection)
         }
         list_remove(node);
         connection->exchange_count--;
+        ensure(connection->unanswered_bytes >= exchange->frame_bytes);
+        connection->unanswered_bytes -= exchange->frame_bytes;
         if (!connection->is_closing) {
             if (exchange->has_answer) {
                 queue_answer(connection, exchange);

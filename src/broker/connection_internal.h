@@ -41,6 +41,7 @@ struct connection {
     struct io_stream *stream;
     struct list exchanges; /* unanswered or unsent, in the order of the requests */
     uint32_t exchange_count;
+    size_t unanswered_bytes; /* of the requests among them */
     uint32_t slot;
     bool is_peer;
     bool is_closing;
@@ -61,6 +62,7 @@ struct connection {
 struct exchange {
     struct request request;
     struct connection *connection;
+    size_t frame_bytes;
     bool is_answered;
     bool has_answer;
     bool closes;

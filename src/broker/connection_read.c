@@ -22,6 +22,9 @@
 /* A frame between brokers may wrap a whole client request. */
 #define PEER_FRAME_BYTES_EXTRA (16u << 20)
 #define UNSENT_BYTES_MAX (1u << 20) /* nothing is read while more waits to be sent */
+/* A client that sends ahead is made to wait beyond this, rather than refused by a partition whose
+ * replicas are behind: what is refused and comes again comes after what was taken meanwhile. */
+#define CLIENT_UNANSWERED_BYTES_MAX (16u << 20)
 #define ARENA_BASE_BYTES (64u * 1024)
 #define ARENA_FRAME_FACTOR 8u
 
@@ -63,6 +66,7 @@ static struct exchange *exchange_begin(struct connection *connection,
 {
     struct exchange *exchange = exchange_new(connection->shard->connections);
     exchange->connection = connection;
+    exchange->frame_bytes = frame_length;
     struct request *request = &exchange->request;
     list_node_init(&request->node);
     request->shard = connection->shard;
@@ -134,6 +138,7 @@ static void take_frame(struct connection *connection, struct buf *buf, const uin
     request->body_length = is_served ? wire_remaining(&cursor) : 0;
     list_append(&connection->exchanges, &request->node);
     connection->exchange_count++;
+    connection->unanswered_bytes += exchange->frame_bytes;
     note_peer_request(connection, request);
     request_dispatch(request);
 }
@@ -144,6 +149,7 @@ static bool may_read(const struct connection *connection)
 {
     return !connection->is_closing &&
            connection->exchange_count < connection->shard->config->requests_in_flight_max &&
+           (connection->is_peer || connection->unanswered_bytes < CLIENT_UNANSWERED_BYTES_MAX) &&
            io_stream_queued_bytes(connection->stream) < UNSENT_BYTES_MAX;
 }
 

@@ -8,6 +8,7 @@ import random
 import re
 import time
 
+import confluent_kafka
 import pytest
 
 from cluster import wait_for
@@ -116,6 +117,30 @@ def test_a_slow_disk_costs_neither_messages_nor_leadership(make_faulty_cluster):
             disk.obey("delay sync 0")
         load.stop()
     check(cluster, load)
+
+
+def test_order_of_a_producer_that_sends_far_ahead(make_faulty_cluster):
+    """More than a partition lets wait for its replicas: the producer is slowed down, none of it is refused, so
+    even one that is not idempotent finds its order kept."""
+    cluster = make_faulty_cluster()
+    cluster.create_topic("ahead")
+    for disk in cluster.disks.values():
+        disk.obey("delay sync 400")
+    failures, offsets = [], {}
+
+    def delivered(number):
+        def note(error, message):
+            failures.append(error) if error else offsets.update({number: message.offset()})
+        return note
+
+    producer = confluent_kafka.Producer({"bootstrap.servers": cluster.bootstrap, "acks": "all",
+                                         "batch.num.messages": 1})
+    for number in range(300):
+        producer.produce("ahead", b"x" * 500000, on_delivery=delivered(number))
+    assert producer.flush(240) == 0 and not failures
+    assert offsets == {number: number for number in range(300)}
+    refused = sum(broker.metric("flotilla_produce_errors_total") for broker in cluster.brokers.values())
+    assert refused == 0
 
 
 def test_power_cuts_of_all_brokers(make_faulty_cluster):
