@@ -79,6 +79,8 @@ void log_epochs_append_control(struct log_epochs *epochs, const struct log_contr
         .payload = control->payload,
         .payload_length = control->payload_length,
     };
+    epochs->pending_has_membership =
+        epochs->pending_has_membership || control->kind == LOG_ENTRY_MEMBERSHIP;
     log_epochs_append(epochs, &record);
 }
 
@@ -142,6 +144,7 @@ struct buf *log_epochs_take(struct log_epochs *epochs, uint64_t *position)
     epochs->pending = NULL;
     epochs->pending_length = 0;
     epochs->pending_capacity = 0;
+    epochs->pending_has_membership = false;
     return content;
 }
 

@@ -67,6 +67,7 @@ struct log_epochs {
     uint8_t *pending;
     size_t pending_length;
     size_t pending_capacity;
+    bool pending_has_membership;
 };
 
 /* What a replay found. */

@@ -6,6 +6,9 @@
  *   - a truncation is durable before new bytes are written where old ones were: first its record,
  * then the cut, then the rest.  So what an interrupted write leaves behind a valid end is missing
  * or zero, and never an old batch;
+ *   - a membership is durable before the batches that come with it are written.  A batch names its
+ * term, so without the term's start it is known for what it is; nothing in it tells of a membership
+ * before it, and without that one it would be found at another index;
  *   - a segment, and the terms of its batches, are durable before the next one has a byte.  So only
  * the last one can be torn;
  *   - nothing is unlinked before the record that no longer needs it is durable.
@@ -53,9 +56,14 @@ static void write_epochs(struct log *log, struct log_flush *flush, struct buf *c
 static void capture_records(struct log *log, struct log_flush *flush)
 {
     uint64_t position;
+    bool has_batches = log->submitted_sequence < log->sequence;
+    bool goes_first = log->epochs.pending_has_membership && has_batches;
     struct buf *content = log_epochs_take(&log->epochs, &position);
     if (content != NULL) {
         write_epochs(log, flush, content, position);
+    }
+    if (goes_first) {
+        log_flush_barrier(flush, NULL, log->epochs.file);
     }
 }
 

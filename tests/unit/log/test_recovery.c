@@ -366,6 +366,46 @@ static void test_what_a_failed_sync_left_is_kept(void **state)
 
 /* ---- What may be anything ---- */
 
+/* Batches of one term before and behind a membership, all in one flush, and the power goes at any
+ * step of it.  What is found is a prefix: offsets and indexes differ by the entries that are no
+ * data, so a batch behind the membership must not be there without it. */
+static void test_a_membership_goes_before_what_stands_behind_it(void **state)
+{
+    (void)state;
+    uint32_t behind = 0;
+    bool was_idle = false;
+    for (uint32_t steps = 0; !was_idle; ++steps) {
+        for (uint64_t seed = 0; seed < 50; ++seed) {
+            struct prng prng;
+            fake_reset();
+            assert_int_equal(open_log(), 0);
+            fixture_append_term(opened, 1);
+            append(1, 1);
+            submit(1);
+            append(1, 1);
+            fixture_append_membership(opened, 1, 7);
+            append(1, 2);
+            begin_submit(0);
+            was_idle = false;
+            for (uint32_t i = 0; i < steps; ++i) {
+                was_idle = !fake_step();
+            }
+            abandon_log();
+            prng_init(&prng, seed);
+            fake_cut_power(&prng);
+            assert_int_equal(open_log(), 0);
+            bool has_membership = found.membership_count > 0;
+            bool has_more = found.end_offset > 2 * RECORDS;
+            assert_true(has_membership || !has_more);
+            assert_int_equal(found.last_index, 1 + found.end_offset + (has_membership ? 1 : 0));
+            behind += has_more ? 1 : 0;
+            close_log();
+        }
+    }
+    assert_true(behind > 0);
+    fake_reset();
+}
+
 static void test_other_names_are_left_alone(void **state)
 {
     (void)state;
@@ -692,6 +732,7 @@ int main(void)
         cmocka_unit_test(test_damage_long_after_a_truncation),
         cmocka_unit_test(test_what_a_killed_process_left_is_kept),
         cmocka_unit_test(test_what_a_failed_sync_left_is_kept),
+        cmocka_unit_test(test_a_membership_goes_before_what_stands_behind_it),
         cmocka_unit_test(test_other_names_are_left_alone),
         cmocka_unit_test(test_index_files_are_wrong),
         cmocka_unit_test(test_a_segment_is_loaded_once_for_all),
