@@ -44,6 +44,19 @@ bool reconciler_must_join(const struct broker_shard *shard, uint64_t group_id)
     return first != DATA_DIRECTORY_NO_LIMIT && group_id < first;
 }
 
+/* In ascending order. */
+static void take_voters(struct raft_membership *members, const uint32_t *brokers, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = members->voter_count++;
+        while (at > 0 && members->voters[at - 1] > brokers[i]) {
+            members->voters[at] = members->voters[at - 1];
+            at--;
+        }
+        members->voters[at] = brokers[i];
+    }
+}
+
 void reconciler_spec_of(const struct broker_shard *shard, const struct cluster_topic *topic,
                         uint32_t partition, struct partition_spec *spec)
 {
@@ -59,14 +72,21 @@ void reconciler_spec_of(const struct broker_shard *shard, const struct cluster_t
     require(is_assigned);
     spec->incarnation = assigned->incarnations[position];
     spec->join = spec->incarnation > 0 || reconciler_must_join(shard, assigned->group_id);
-    for (uint32_t i = 0; i < assigned->replica_count; i++) {
-        uint32_t at = spec->members.voter_count++;
-        while (at > 0 && spec->members.voters[at - 1] > assigned->replicas[i]) {
-            spec->members.voters[at] = spec->members.voters[at - 1];
-            at--;
-        }
-        spec->members.voters[at] = assigned->replicas[i];
+    take_voters(&spec->members, assigned->replicas, assigned->replica_count);
+}
+
+/* A replica that was never started before, perhaps long after its group was made: what was begun
+ * since, others are in the midst of, and must not be taken for the founding members. */
+static void found_or_join(const struct cluster_partition *assigned, struct partition_spec *spec)
+{
+    uint32_t founders[CLUSTER_REPLICAS_MAX];
+    uint32_t count = cluster_partition_founders(assigned, founders);
+    if (spec->join || count == 0) {
+        spec->join = true;
+        return;
     }
+    memset(&spec->members, 0, sizeof spec->members);
+    take_voters(&spec->members, founders, count);
 }
 
 /* ---- Acting ---- */
@@ -127,6 +147,7 @@ static uint32_t start_missing(struct reconciler *reconciler, uint32_t actions_ma
             }
             struct partition_spec spec;
             reconciler_spec_of(shard, topic, i, &spec);
+            found_or_join(&topic->partitions[i], &spec);
             trace_info("Starting Raft group %" PRIu64 " for partition %s-%" PRIu32
                        ", which is assigned to this broker",
                        spec.group_id, spec.topic, spec.partition);

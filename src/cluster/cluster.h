@@ -72,6 +72,7 @@ struct cluster_partition {
     uint32_t replicas[CLUSTER_REPLICAS_MAX];     /* broker ids; the first is the preferred leader */
     uint32_t incarnations[CLUSTER_REPLICAS_MAX]; /* of replicas; Invariant: <= epoch */
     uint8_t standings[CLUSTER_REPLICAS_MAX];     /* of replicas: enum cluster_replica_standing */
+    bool has_lost_founder; /* a founding replica has left the list: the group was led once */
 };
 
 struct cluster_topic {
@@ -163,6 +164,11 @@ bool cluster_partition_is_moving(const struct cluster_partition *partition);
 bool cluster_partition_wants(const struct cluster_partition *partition, uint32_t position);
 /* The broker that is preferred to lead: the first replica that is to stay.  0: none is. */
 uint32_t cluster_partition_preferred_leader(const struct cluster_partition *partition);
+/* The replicas that found the group, as long as all of them are listed: one of them that was not
+ * started before starts it with these members, and with no others, whatever was begun since.  0:
+ * one has left, so the group has been led by others, and who starts only now has to join.
+ * founders: room for CLUSTER_REPLICAS_MAX. */
+uint32_t cluster_partition_founders(const struct cluster_partition *partition, uint32_t *founders);
 /* How many replicas the partition has when nothing is under way: its replication factor. */
 uint32_t cluster_partition_replication_factor(const struct cluster_partition *partition);
 

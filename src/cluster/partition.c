@@ -75,6 +75,18 @@ uint32_t cluster_partition_replication_factor(const struct cluster_partition *pa
     return count;
 }
 
+uint32_t cluster_partition_founders(const struct cluster_partition *partition, uint32_t *founders)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < partition->replica_count && !partition->has_lost_founder; i++) {
+        if (partition->incarnations[i] == 0) {
+            founders[count++] = partition->replicas[i];
+        }
+    }
+    ensure(partition->has_lost_founder || count > 0);
+    return count;
+}
+
 /* ---- Taking ---- */
 
 bool partition_take_replicas(struct cluster_partition *partition, const uint32_t *replicas,
@@ -168,6 +180,7 @@ bool partition_retarget(const struct cluster_partition *partition,
     require(target->replica_count > 0 && partition->epoch < UINT32_MAX);
     memset(result, 0, sizeof *result);
     result->group_id = partition->group_id;
+    result->has_lost_founder = partition->has_lost_founder;
     bool is_change = append_wanted(partition, target, result);
     for (uint32_t i = 0; i < partition->replica_count; i++) {
         uint32_t at = 0;
@@ -193,6 +206,10 @@ void partition_settle(struct cluster_partition *partition)
     for (uint32_t i = 0; i < kept; i++) {
         ensure(is_wanted(partition->standings[i]));
         partition->standings[i] = CLUSTER_REPLICA_SETTLED;
+    }
+    for (uint32_t i = kept; i < partition->replica_count; i++) {
+        partition->has_lost_founder =
+            partition->has_lost_founder || partition->incarnations[i] == 0;
     }
     partition->replica_count = kept;
 }

@@ -62,6 +62,7 @@ static void describe_partition(struct cluster_partition *partition,
     int32_t count = (int32_t)partition->replica_count;
     description->group_id = (int64_t)partition->group_id;
     description->epoch = partition->epoch;
+    description->has_lost_founder = partition->has_lost_founder;
     description->replicas = partition->replicas;
     description->replicas_count = count;
     description->incarnations = partition->incarnations;
@@ -187,11 +188,14 @@ static bool restore_counters(struct cluster_metadata *metadata, struct wire_curs
     return true;
 }
 
-/* What a record of version 0 does not say is as it was then: no replica was ever moved. */
+/* What a record of version 0 does not say is as it was then: no replica was ever moved.  Where one
+ * of version 1 was moved, a founder may have left. */
 static bool take_partition(struct cluster_partition *partition,
                            const struct topic_state_record_partition *description, int16_t version)
 {
     partition->group_id = (uint64_t)description->group_id;
+    partition->has_lost_founder =
+        version == 1 ? description->epoch > 0 : description->has_lost_founder;
     return partition_take_replicas(partition, description->replicas, description->replicas_count) &&
            (version == 0 ||
             partition_take_reassignment(partition, description->epoch, description->incarnations,

@@ -301,6 +301,30 @@ static void test_a_snapshot_of_the_version_before(void **state)
     cluster_metadata_free(metadata);
 }
 
+/* A founder that starts late takes those who founded the group with it for its members, neither
+ * those that are being added nor fewer than there were. */
+static void test_who_founded_the_group(void **state)
+{
+    (void)state;
+    uint32_t founders[CLUSTER_REPLICAS_MAX] = {0};
+    struct cluster_metadata *metadata = cluster_with_topic(5);
+    assert_int_equal(cluster_partition_founders(partition_of(metadata), founders), 5);
+    reassign(metadata, to(3, (uint32_t[]){6, 4, 5}));
+    assert_int_equal(cluster_partition_founders(partition_of(metadata), founders), 5);
+    for (uint32_t i = 0; i < 5; i++) {
+        assert_int_not_equal(founders[i], 6);
+    }
+    assert_int_equal(complete(metadata, 1), WIRE_ERROR_NONE);
+    assert_replicas(metadata, "6 1 4 0 5 0");
+    /* Of five who founded it two are left: together they are no majority of anything. */
+    assert_int_equal(cluster_partition_founders(partition_of(metadata), founders), 0);
+    assert_survives_snapshot(metadata);
+    reassign(metadata, to(2, (uint32_t[]){4, 5}));
+    assert_int_equal(complete(metadata, 2), WIRE_ERROR_NONE);
+    assert_int_equal(cluster_partition_founders(partition_of(metadata), founders), 0);
+    cluster_metadata_free(metadata);
+}
+
 /* ---- At random ---- */
 
 struct life {
@@ -369,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_only_the_first_of_two_counts),
         cmocka_unit_test(test_too_many_at_once),
         cmocka_unit_test(test_a_snapshot_of_the_version_before),
+        cmocka_unit_test(test_who_founded_the_group),
         cmocka_unit_test(test_incarnations_never_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
