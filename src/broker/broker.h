@@ -29,6 +29,7 @@ struct broker;
 struct connection_table;
 struct controller;
 struct controller_upkeep;
+struct fetch_session_table;
 struct forwarder;
 struct founding;
 struct leader_balance;
@@ -65,6 +66,10 @@ struct broker_stats {
     struct counter fetch_requests;
     struct counter fetch_bytes;
     struct counter fetch_errors;
+    struct counter fetch_sessions; /* held now */
+    struct counter fetch_session_partitions;
+    struct counter fetch_sessions_evicted;
+    struct counter fetch_sessions_refused;
     struct counter leaders_handed_over; /* to the replicas that are preferred to lead */
     struct counter inter_broker_unauthorized;
     struct counter inter_broker_handled;
@@ -89,6 +94,7 @@ struct broker_shard {
     struct upkeep *upkeep;           /* waiting requests and periodic work (broker/upkeep.h) */
     struct leader_feed *leader_feed; /* news of leaders on their way out (broker/leader_feed.h) */
     struct connection_table *connections;
+    struct fetch_session_table *fetch_sessions; /* of its connections (broker/fetch_session.h) */
     struct io_listener *client_listener;
     struct io_listener *peer_listener; /* shard 0 only */
     struct peer_links *links;          /* to the other brokers */

@@ -14,6 +14,7 @@
 #include "broker/connection.h"
 #include "broker/controller_applier.h"
 #include "broker/controller_upkeep.h"
+#include "broker/fetch_session.h"
 #include "broker/forward.h"
 #include "broker/founding.h"
 #include "broker/leader_balance.h"
@@ -57,6 +58,17 @@ void broker_shard_limits_changed(struct broker_shard *state)
                              share_of(state, state->limits.catch_up_bytes_per_second));
 }
 
+static struct fetch_session_table *make_fetch_sessions(struct broker_shard *state)
+{
+    const struct fetch_session_limits limits = {
+        .sessions_max = (uint32_t)share_of(state, state->config->fetch_sessions_max),
+        .bytes_max = FETCH_SESSION_TABLE_BYTES_MAX,
+        .shard_id = broker_shard_id(state),
+        .seed = io_random(state->loop),
+    };
+    return fetch_session_table_new(&limits);
+}
+
 static bool prepare_replicas(struct broker_shard *state, char *error, size_t error_size)
 {
     struct replica_manager_options options = {
@@ -88,6 +100,7 @@ bool broker_shard_prepare(struct broker_shard *state, char *error, size_t error_
     /* Turn hooks run in this order: requests read late in a turn still reach the groups in it, and
      * what the groups did in it still leaves in it. */
     state->connections = connection_table_new(state);
+    state->fetch_sessions = make_fetch_sessions(state);
     if (!prepare_replicas(state, error, error_size)) {
         return false;
     }
@@ -214,6 +227,7 @@ static void free_members(struct broker_shard *state)
         replica_manager_free(state->replicas);
     }
     connection_table_free(state->connections);
+    fetch_session_table_free(state->fetch_sessions);
     map_free(&state->partitions);
     leader_table_free(state->leaders);
     cluster_metadata_free(state->metadata);

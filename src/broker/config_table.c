@@ -122,6 +122,11 @@ static const struct config_row rows[] = {
          "A request that has begun to arrive must be whole within this time."),
     UINT("requests_in_flight_max", requests_in_flight_max, "1000", 1, 100000, "",
          "Unanswered requests of one connection before it is no longer read."),
+    UINT(
+        "fetch_sessions_max", fetch_sessions_max, "1000", 0, 1000000,
+        "max.incremental.fetch.session.cache.slots",
+        "Clients of which the broker remembers what they read, so that their fetches name and tell "
+        "only what is new; the others are told everything each time."),
     UINT("retention_check_ms", retention_check_ms, "30000", 100, INT32_MAX,
          "log.retention.check.interval.ms", "How often old segments are looked for."),
     UINT("disk_reserve_bytes", disk_reserve_bytes, "268435456", 0, INT64_MAX, "",

@@ -108,7 +108,6 @@ static const struct kafka_config_row rows[] = {
     ROW("log.roll.jitter.hours", INT, "0", UNITS),
     ROW("max.connection.creation.rate", INT, "2147483647", SOCKETS),
     ROW("max.connections.per.ip.overrides", STRING, "", SOCKETS),
-    ROW("max.incremental.fetch.session.cache.slots", INT, "1000", SOCKETS),
     ROW("max.request.partition.size.limit", INT, "2000", SOCKETS),
     ROW("metadata.log.dir", STRING, NULL, CONTROLLER),
     ROW("metadata.log.max.record.bytes.between.snapshots", LONG, "20971520", CONTROLLER),

@@ -138,7 +138,9 @@ static void look_at_item(struct fetch_ask *ask, struct fetch_item *item, struct 
     struct partition *partition = partition_find(ask->shard, item->head.group_id);
     item->head.error =
         partition == NULL ? WIRE_ERROR_NOT_LEADER_OR_FOLLOWER : check(partition, item);
-    if (item->head.error == WIRE_ERROR_NONE) {
+    if (partition != NULL && !ask->must_answer && partition_takes_over(partition)) {
+        item->head.error = WIRE_ERROR_NONE; /* it leads in a moment: that is waited for */
+    } else if (item->head.error == WIRE_ERROR_NONE) {
         uint64_t bytes_left = look->bytes < ask->bytes_max ? ask->bytes_max - look->bytes : 0;
         if (bytes_left > 0 || look->bytes == 0) {
             read_item(partition, item, bytes_left, look->bytes == 0);

@@ -4,6 +4,7 @@
  */
 #include "broker_fixture.h"
 
+#include "broker/fetch_session.h"
 #include "broker/partition.h"
 #include "broker/upkeep.h"
 #include "fake_group.h"
@@ -44,6 +45,8 @@ void fixture_open(struct fixture *fixture)
     shard->broker_id = 1;
     map_init(&shard->partitions);
     upkeep_start(shard);
+    shard->fetch_sessions = fetch_session_table_new(&(struct fetch_session_limits){
+        .sessions_max = FIXTURE_FETCH_SESSIONS, .bytes_max = 1 << 20, .seed = 1});
 
     for (uint32_t id = 1; id <= 3; id++) {
         struct wire_writer record;
@@ -79,6 +82,7 @@ void fixture_close(struct fixture *fixture)
     }
     shard_turn(&fixture->shard);
     upkeep_stop(shard);
+    fetch_session_table_free(shard->fetch_sessions);
     map_free(&shard->partitions);
     cluster_metadata_free(shard->metadata);
     shards_free(fixture->shards);

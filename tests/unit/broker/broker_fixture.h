@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define FIXTURE_TERM 7
+#define FIXTURE_FETCH_SESSIONS 2
 
 struct fixture {
     struct broker_config config;

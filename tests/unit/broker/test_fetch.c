@@ -32,7 +32,10 @@ struct ask_for {
     int32_t min_bytes;
     int32_t max_bytes; /* 0: a lot */
     int32_t session_id;
-    int32_t session_epoch;
+    int32_t session_epoch; /* 0: no session is asked for */
+    bool begins_session;
+    const int32_t *forgotten; /* of "t" */
+    int32_t forgotten_count;
     int32_t replica_id; /* 0: a consumer */
 };
 
@@ -48,7 +51,15 @@ static void fetch(struct exchange *exchange, struct fixture *fixture, const stru
     body.min_bytes = asked->min_bytes;
     body.max_bytes = asked->max_bytes != 0 ? asked->max_bytes : 1 << 24;
     body.session_id = asked->session_id;
-    body.session_epoch = asked->session_epoch;
+    body.session_epoch =
+        asked->begins_session || asked->session_epoch != 0 ? asked->session_epoch : -1;
+    struct fetch_request_forgotten_topic forgotten;
+    fetch_request_forgotten_topic_init(&forgotten);
+    forgotten.topic = (struct wire_string){"t", 1};
+    forgotten.partitions = (int32_t *)asked->forgotten;
+    forgotten.partitions_count = asked->forgotten_count;
+    body.forgotten_topics_data = &forgotten;
+    body.forgotten_topics_data_count = asked->forgotten_count > 0 ? 1 : 0;
     body.replica_id = asked->replica_id != 0 ? asked->replica_id : -1;
     body.topics = &topic;
     body.topics_count = 1;
@@ -347,6 +358,34 @@ static void lost_leadership_ends_the_wait(void **state)
     fixture_close(&fixture);
 }
 
+static void a_leader_that_takes_over_is_waited_for(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange exchange;
+    open_with_topic(&fixture, 1);
+    struct replica_group *group = fixture_group(&fixture, "t", 0);
+    append_committed(&fixture, 0, 10);
+    fake_group_elect(group, FIXTURE_TERM + 1);
+    fetch(&exchange, &fixture, &(struct ask_for){.min_bytes = 1, .wait_ms = FOR_EVER_MS},
+          &(struct place){.current_epoch = FIXTURE_TERM + 1}, 1);
+    shard_turn(&fixture.shard);
+    assert_false(exchange.is_answered);
+    fake_group_lead(group, FIXTURE_TERM + 1);
+    shard_turn_until_answered(&fixture.shard, &exchange);
+    assert_true(take_partition(&exchange, 0).records.length > 0);
+    exchange_free(&exchange);
+
+    /* But not beyond the client's own time. */
+    fake_group_elect(group, FIXTURE_TERM + 2);
+    fetch(&exchange, &fixture, &(struct ask_for){.min_bytes = 1, .wait_ms = 2}, &(struct place){0},
+          1);
+    shard_turn_until_answered(&fixture.shard, &exchange);
+    assert_int_equal(take_partition(&exchange, 0).error_code, WIRE_ERROR_NOT_LEADER_OR_FOLLOWER);
+    exchange_free(&exchange);
+    fixture_close(&fixture);
+}
+
 static void a_gone_connection_ends_the_wait(void **state)
 {
     (void)state;
@@ -396,27 +435,226 @@ static void data_on_disk_is_waited_for(void **state)
     fixture_close(&fixture);
 }
 
-/* ---- The request ---- */
+/* ---- Sessions ---- */
 
-static void sessions_are_not_kept(void **state)
+#define WAIT                                                                                       \
+    (struct ask_for)                                                                               \
+    {                                                                                              \
+        .min_bytes = 1, .wait_ms = FOR_EVER_MS                                                     \
+    }
+
+/* Begins one over the first so many partitions of "t"; what they hold is read. */
+static int32_t begin_session(struct fixture *fixture, int32_t partitions)
+{
+    struct exchange exchange;
+    struct place places[8] = {{0}};
+    for (int32_t i = 0; i < partitions; i++) {
+        places[i] = (struct place){
+            .partition = i,
+            .offset = (int64_t)fake_group_end(fixture_group(fixture, "t", (uint32_t)i))};
+    }
+    fetch(&exchange, fixture, &(struct ask_for){.begins_session = true}, places, partitions);
+    struct fetch_response response = take(&exchange);
+    assert_int_equal(response.error_code, WIRE_ERROR_NONE);
+    assert_true(response.session_id > 0);
+    assert_int_equal(response.responses_count, 1);
+    assert_int_equal(response.responses[0].partitions_count, partitions);
+    exchange_free(&exchange);
+    return response.session_id;
+}
+
+/* Fetches at the epoch, naming so many places, and expects the numbers of the partitions told of,
+ * -1 at their end. */
+static void fetch_news(struct fixture *fixture, int32_t session_id, int32_t epoch,
+                       const struct place *places, int32_t count, const int32_t *expected)
+{
+    struct exchange exchange;
+    fetch(&exchange, fixture,
+          &(struct ask_for){.session_id = session_id, .session_epoch = epoch, .min_bytes = 0},
+          places, count);
+    struct fetch_response response = take(&exchange);
+    assert_int_equal(response.error_code, WIRE_ERROR_NONE);
+    assert_int_equal(response.session_id, session_id);
+    for (int32_t i = 0; i < response.responses_count; i++) {
+        for (int32_t j = 0; j < response.responses[i].partitions_count; j++) {
+            assert_int_equal(response.responses[i].partitions[j].partition_index, *expected);
+            expected++;
+        }
+    }
+    assert_int_equal(*expected, -1);
+    exchange_free(&exchange);
+}
+
+static void a_session_is_told_the_news(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    open_with_topic(&fixture, 3);
+    append_committed(&fixture, 0, 10);
+    int32_t id = begin_session(&fixture, 3);
+    fetch_news(&fixture, id, 1, NULL, 0, (int32_t[]){-1});
+    append_committed(&fixture, 1, 10);
+    fetch_news(&fixture, id, 2, NULL, 0, (int32_t[]){1, -1});
+    fetch_news(&fixture, id, 3, &(struct place){.partition = 1, .offset = 1}, 1, (int32_t[]){-1});
+    /* What gave records is served last from then on. */
+    append_committed(&fixture, 1, 10);
+    append_committed(&fixture, 2, 10);
+    fetch_news(&fixture, id, 4, NULL, 0, (int32_t[]){2, 1, -1});
+    const struct place read_on[] = {{.partition = 1, .offset = 2}, {.partition = 2, .offset = 1}};
+    fetch_news(&fixture, id, 5, read_on, 2, (int32_t[]){-1});
+    /* The beginning of the log moves, a leader goes and comes back. */
+    fake_group_drop_before(fixture_group(&fixture, "t", 0), 1);
+    fetch_news(&fixture, id, 6, NULL, 0, (int32_t[]){0, -1});
+    fake_group_follow(fixture_group(&fixture, "t", 0), 2, FIXTURE_TERM + 1);
+    fetch_news(&fixture, id, 7, NULL, 0, (int32_t[]){0, -1});
+    fetch_news(&fixture, id, 8, NULL, 0, (int32_t[]){0, -1});
+    fake_group_lead(fixture_group(&fixture, "t", 0), FIXTURE_TERM + 2);
+    fetch_news(&fixture, id, 9, NULL, 0, (int32_t[]){0, -1});
+    fetch_news(&fixture, id, 10, NULL, 0, (int32_t[]){-1});
+    assert_int_equal(counter_read(&fixture.shard.stats.fetch_sessions), 1);
+    assert_int_equal(counter_read(&fixture.shard.stats.fetch_session_partitions), 3);
+    fixture_close(&fixture);
+}
+
+static void forgotten_partitions_are_not_told_of(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange exchange;
+    open_with_topic(&fixture, 2);
+    int32_t id = begin_session(&fixture, 2);
+    append_committed(&fixture, 0, 10);
+    fetch(&exchange, &fixture,
+          &(struct ask_for){.session_id = id,
+                            .session_epoch = 1,
+                            .forgotten = (int32_t[]){0},
+                            .forgotten_count = 1},
+          NULL, 0);
+    assert_int_equal(take(&exchange).responses_count, 0);
+    exchange_free(&exchange);
+    fetch_news(&fixture, id, 2, &(struct place){.partition = 0}, 1, (int32_t[]){0, -1});
+    /* Nothing is left: the session is over. */
+    fetch(&exchange, &fixture,
+          &(struct ask_for){.session_id = id,
+                            .session_epoch = 3,
+                            .forgotten = (int32_t[]){0, 1},
+                            .forgotten_count = 2},
+          NULL, 0);
+    assert_int_equal(take(&exchange).session_id, 0);
+    exchange_free(&exchange);
+    assert_int_equal(counter_read(&fixture.shard.stats.fetch_sessions), 0);
+    fixture_close(&fixture);
+}
+
+static void a_session_waits_for_all_its_partitions(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange exchange;
+    open_with_topic(&fixture, 3);
+    int32_t id = begin_session(&fixture, 3);
+    struct ask_for asked = WAIT;
+    asked.session_id = id;
+    asked.session_epoch = 1;
+    fetch(&exchange, &fixture, &asked, NULL, 0);
+    assert_false(exchange.is_answered);
+    append_committed(&fixture, 2, 10);
+    shard_turn_until_answered(&fixture.shard, &exchange);
+    struct fetch_response response = take(&exchange);
+    assert_int_equal(response.responses_count, 1);
+    assert_int_equal(response.responses[0].partitions_count, 1);
+    assert_int_equal(response.responses[0].partitions[0].partition_index, 2);
+    assert_true(response.responses[0].partitions[0].records.length > 0);
+    exchange_free(&exchange);
+    fixture_close(&fixture);
+}
+
+static void expect_refused(struct fixture *fixture, int32_t id, int32_t epoch,
+                           enum wire_error error)
+{
+    struct exchange exchange;
+    struct ask_for asked = WAIT;
+    asked.session_id = id;
+    asked.session_epoch = epoch;
+    fetch(&exchange, fixture, &asked, &(struct place){0}, 1);
+    assert_true(exchange.is_answered);
+    struct fetch_response response = take(&exchange);
+    assert_int_equal(response.error_code, error);
+    assert_int_equal(response.session_id, 0);
+    assert_int_equal(response.responses_count, 0);
+    exchange_free(&exchange);
+}
+
+static void wrong_sessions_are_refused(void **state)
 {
     (void)state;
     struct fixture fixture;
     struct exchange exchange;
     open_with_topic(&fixture, 1);
-    fetch(&exchange, &fixture, &(struct ask_for){.session_id = 5, .session_epoch = 3},
+    int32_t id = begin_session(&fixture, 1);
+    expect_refused(&fixture, id, 2, WIRE_ERROR_INVALID_FETCH_SESSION_EPOCH);
+    expect_refused(&fixture, id, INT32_MIN, WIRE_ERROR_INVALID_FETCH_SESSION_EPOCH);
+    expect_refused(&fixture, id ^ 16, 1, WIRE_ERROR_FETCH_SESSION_ID_NOT_FOUND);
+    expect_refused(&fixture, 0, 1, WIRE_ERROR_FETCH_SESSION_ID_NOT_FOUND);
+    expect_refused(&fixture, -5, 3, WIRE_ERROR_FETCH_SESSION_ID_NOT_FOUND);
+    /* The client ends it, and is still told what it asks for. */
+    fetch(&exchange, &fixture, &(struct ask_for){.session_id = id, .session_epoch = -1},
           &(struct place){0}, 1);
-    struct fetch_response response = take(&exchange);
-    assert_int_equal(response.error_code, WIRE_ERROR_FETCH_SESSION_ID_NOT_FOUND);
-    assert_int_equal(response.responses_count, 0);
+    assert_int_equal(take_partition(&exchange, 0).error_code, WIRE_ERROR_NONE);
     exchange_free(&exchange);
-    fetch(&exchange, &fixture, &(struct ask_for){.session_id = 5, .session_epoch = -1},
-          &(struct place){0}, 1);
-    assert_int_equal(take(&exchange).error_code, WIRE_ERROR_NONE);
-    assert_int_equal(take(&exchange).session_id, 0);
-    exchange_free(&exchange);
+    expect_refused(&fixture, id, 1, WIRE_ERROR_FETCH_SESSION_ID_NOT_FOUND);
     fixture_close(&fixture);
 }
+
+static void a_waiting_fetch_learns_that_its_session_went_on(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange waiting;
+    open_with_topic(&fixture, 2);
+    int32_t id = begin_session(&fixture, 2);
+    struct ask_for asked = WAIT;
+    asked.session_id = id;
+    asked.session_epoch = 1;
+    fetch(&waiting, &fixture, &asked, NULL, 0);
+    assert_false(waiting.is_answered);
+    fetch_news(&fixture, id, 2, NULL, 0, (int32_t[]){-1});
+    append_committed(&fixture, 1, 10);
+    shard_turn_until_answered(&fixture.shard, &waiting);
+    assert_int_equal(take(&waiting).error_code, WIRE_ERROR_INVALID_FETCH_SESSION_EPOCH);
+    exchange_free(&waiting);
+
+    asked.session_epoch = 3;
+    const struct place read_on = {.partition = 1, .offset = 1};
+    fetch(&waiting, &fixture, &asked, &read_on, 1);
+    assert_false(waiting.is_answered);
+    struct exchange closing;
+    fetch(&closing, &fixture, &(struct ask_for){.session_id = id, .session_epoch = -1}, NULL, 0);
+    exchange_free(&closing);
+    append_committed(&fixture, 0, 10);
+    shard_turn_until_answered(&fixture.shard, &waiting);
+    assert_int_equal(take(&waiting).error_code, WIRE_ERROR_FETCH_SESSION_ID_NOT_FOUND);
+    exchange_free(&waiting);
+    fixture_close(&fixture);
+}
+
+static void without_room_fetches_stay_full(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange exchange;
+    open_with_topic(&fixture, 1);
+    for (int i = 0; i < FIXTURE_FETCH_SESSIONS; i++) {
+        begin_session(&fixture, 1);
+    }
+    fetch(&exchange, &fixture, &(struct ask_for){.begins_session = true}, &(struct place){0}, 1);
+    assert_int_equal(take_partition(&exchange, 0).error_code, WIRE_ERROR_NONE); /* and id 0 */
+    exchange_free(&exchange);
+    assert_int_equal(counter_read(&fixture.shard.stats.fetch_sessions_refused), 1);
+    fixture_close(&fixture);
+}
+
+/* ---- The request ---- */
 
 static void nobody_fetches_as_a_replica(void **state)
 {
@@ -456,6 +694,7 @@ static void every_version_reads_the_same(void **state)
             topics[i].partitions = &partition;
             topics[i].partitions_count = 1;
         }
+        body.session_epoch = -1;
         topics[0].topic_id = cluster_topic_find(fixture.shard.metadata, "t", 1)->id;
         topics[1].topic_id.bytes[3] = 7;
         wire_writer_init(&writer, 64);
@@ -513,10 +752,16 @@ int main(void)
         cmocka_unit_test(a_full_partition_ends_the_wait),
         cmocka_unit_test(the_wait_ends_with_nothing_in_time),
         cmocka_unit_test(lost_leadership_ends_the_wait),
+        cmocka_unit_test(a_leader_that_takes_over_is_waited_for),
         cmocka_unit_test(a_gone_connection_ends_the_wait),
         cmocka_unit_test(a_deleted_partition_ends_the_wait),
         cmocka_unit_test(data_on_disk_is_waited_for),
-        cmocka_unit_test(sessions_are_not_kept),
+        cmocka_unit_test(a_session_is_told_the_news),
+        cmocka_unit_test(forgotten_partitions_are_not_told_of),
+        cmocka_unit_test(a_session_waits_for_all_its_partitions),
+        cmocka_unit_test(wrong_sessions_are_refused),
+        cmocka_unit_test(a_waiting_fetch_learns_that_its_session_went_on),
+        cmocka_unit_test(without_room_fetches_stay_full),
         cmocka_unit_test(nobody_fetches_as_a_replica),
         cmocka_unit_test(every_version_reads_the_same),
         cmocka_unit_test(extreme_numbers_are_survived),

@@ -5,6 +5,7 @@
  * known for one all the while.
  */
 #include "broker/api.h"
+#include "broker/fetch_session.h"
 #include "broker/leader_table.h"
 #include "broker/partition.h"
 #include "broker/partition_ask.h"
@@ -126,6 +127,8 @@ static void world_open(struct world *world)
     shard->replicas = replica_manager_new(&options, error, sizeof(error));
     assert_non_null(shard->replicas);
     upkeep_start(shard);
+    shard->fetch_sessions = fetch_session_table_new(
+        &(struct fetch_session_limits){.sessions_max = 2, .bytes_max = 1 << 20, .seed = 1});
     make_metadata(world);
 }
 
@@ -139,6 +142,7 @@ static void world_end(struct world *world)
 {
     upkeep_stop(&world->shard);
     replica_manager_free(world->shard.replicas);
+    fetch_session_table_free(world->shard.fetch_sessions);
     map_free(&world->shard.partitions);
     cluster_metadata_free(world->shard.metadata);
     shards_free(world->shards);
