@@ -290,6 +290,8 @@ static void make_asks(struct fetch_work *work)
         ask->bytes_least = (bytes_least + work->ask_count - 1) / work->ask_count;
         ask->bytes_max = work->answer.bytes_max;
         ask->deadline_ns = deadline_ns;
+        ask->may_read_follower = work->answer.request->version >= 11;
+        ask->rack = work->body.rack_id;
         ask->stopped = stop_is_back;
     }
 }

@@ -73,7 +73,8 @@ struct broker_config {
     uint32_t connection_idle_ms;
     uint32_t request_partial_ms;     /* a request begun must be whole by then */
     uint32_t requests_in_flight_max; /* per connection */
-    uint32_t fetch_sessions_max;     /* of all shards; 0: none are kept */
+    bool enable_follower_read;
+    uint32_t fetch_sessions_max; /* of all shards; 0: none are kept */
     uint32_t retention_check_ms;
     uint64_t disk_reserve_bytes;        /* 0: none */
     uint64_t catch_up_bytes_per_second; /* to new replicas, by all shards; 0: no bound */

@@ -122,6 +122,9 @@ static const struct config_row rows[] = {
          "A request that has begun to arrive must be whole within this time."),
     UINT("requests_in_flight_max", requests_in_flight_max, "1000", 1, 100000, "",
          "Unanswered requests of one connection before it is no longer read."),
+    BOOLEAN("enable_follower_read", enable_follower_read, "false", "",
+            "Clients that say their rack read from a replica in it that is caught up; the same on "
+            "every broker."),
     UINT(
         "fetch_sessions_max", fetch_sessions_max, "1000", 0, 1000000,
         "max.incremental.fetch.session.cache.slots",

@@ -39,7 +39,7 @@ static bool note(struct fetch_session *session, struct fetch_session_partition *
         .high_watermark = item->high_watermark,
         .log_start_offset = item->log_start_offset,
         .has_records = item->fetched != NULL,
-        .is_parting = item->diverges,
+        .is_parting = item->diverges || item->preferred_replica != 0,
     };
     return fetch_session_note(session, partition, &news);
 }
@@ -120,6 +120,9 @@ static void describe_partition(const struct fetch_answer *answer, struct fetch_r
     data->last_stable_offset = item->high_watermark; /* there are no transactions */
     data->log_start_offset = item->log_start_offset;
     data->aborted_transactions_count = answer->is_read_committed ? 0 : -1;
+    if (item->preferred_replica != 0) {
+        data->preferred_read_replica = (int32_t)item->preferred_replica;
+    }
     if (item->diverges) {
         data->diverging_epoch.epoch = item->diverging_epoch;
         data->diverging_epoch.end_offset = item->diverging_end_offset;

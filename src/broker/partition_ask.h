@@ -74,6 +74,8 @@ struct fetch_item {
     bool diverges; /* the client's log parts from ours: it must go back to this epoch and offset */
     int32_t diverging_epoch;
     int64_t diverging_end_offset;
+    bool is_follower;            /* this replica does not lead, and may answer all the same */
+    uint32_t preferred_replica;  /* the broker the client should read from instead; 0: none */
     bool is_full;                /* there is more than its limit lets through */
     struct log_fetched *fetched; /* NULL: nothing; holds references; memory in the ask's results */
     struct log_wait wait;        /* the log's while is_loading */
@@ -89,6 +91,8 @@ struct fetch_ask {
     uint64_t bytes_least;
     uint64_t bytes_max;
     uint64_t deadline_ns;
+    bool may_read_follower;  /* the client knows how (version 11) */
+    struct wire_string rack; /* the client's; borrowed from the request */
     struct io_timer timer;
     bool is_waiting;
     bool must_answer; /* stopped or too late: answers as soon as nothing is loading */

@@ -2,7 +2,8 @@
  *
  * partition_read.c -- reading from partitions for consumers, and the fetches that wait for data.
  *
- * Only the leader answers, and only with what is committed.  A look costs index look-ups in memory
+ * The leader answers, or where that is allowed a follower (read_replica.h), and only with what is
+ * committed as far as the replica knows.  A look costs index look-ups in memory
  * and takes references on file ranges or slices; no payload is touched.  A fetch that has to wait
  * keeps nothing from its look: its items stand in their partitions' lists, and when one of those
  * moves the whole ask is looked at anew at the end of the turn.  Data that has to come from disk
@@ -14,6 +15,7 @@
 
 #include "base/assert.h"
 #include "broker/broker.h"
+#include "broker/read_replica.h"
 #include "broker/upkeep.h"
 
 #include <errno.h>
@@ -45,22 +47,59 @@ static bool diverges(const struct partition *partition, struct fetch_item *item)
     return true;
 }
 
-static enum wire_error check(const struct partition *partition, struct fetch_item *item)
+static void look_at_ends(const struct partition *partition, struct fetch_item *item)
+{
+    item->high_watermark = (int64_t)replica_high_watermark(partition->group);
+    item->log_start_offset = (int64_t)log_start_offset(replica_group_log(partition->group));
+}
+
+static enum wire_error check_range(const struct partition *partition, const struct fetch_item *item)
+{
+    uint64_t end = log_next_offset(replica_group_log(partition->group));
+    bool is_in_range = item->offset >= item->log_start_offset && (uint64_t)item->offset <= end;
+    return is_in_range ? WIRE_ERROR_NONE : WIRE_ERROR_OFFSET_OUT_OF_RANGE;
+}
+
+/* Whether this replica may answer the client, by its standing and the client's idea of the term. */
+static enum wire_error check_standing(const struct partition *partition, struct fetch_item *item)
 {
     enum wire_error error = partition_leads(partition, &item->head);
-    if (error == WIRE_ERROR_NONE) {
+    item->is_follower = error != WIRE_ERROR_NONE && item->ask->may_read_follower &&
+                        read_replica_may_serve(partition);
+    if (error == WIRE_ERROR_NONE || item->is_follower) {
         error = partition_check_epoch(partition, item->current_leader_epoch, &item->head);
     }
+    return error;
+}
+
+/* A follower that is behind the client may be about to learn what the client has read: that is
+ * waited for.  Whether the logs part can be told only of what is known to be committed. */
+static enum wire_error check_follower(const struct partition *partition, struct fetch_item *item)
+{
+    enum wire_error error = check_range(partition, item);
+    if (error == WIRE_ERROR_NONE && item->offset > item->high_watermark) {
+        return item->ask->must_answer ? WIRE_ERROR_OFFSET_NOT_AVAILABLE : WIRE_ERROR_NONE;
+    }
+    item->diverges = error == WIRE_ERROR_NONE && diverges(partition, item);
+    return error;
+}
+
+static enum wire_error check(const struct partition *partition, struct fetch_item *item)
+{
+    enum wire_error error = check_standing(partition, item);
     if (error != WIRE_ERROR_NONE) {
         return error;
     }
-    const struct log *log = replica_group_log(partition->group);
-    item->high_watermark = (int64_t)replica_high_watermark(partition->group);
-    item->log_start_offset = (int64_t)log_start_offset(log);
+    look_at_ends(partition, item);
+    if (item->is_follower) {
+        return check_follower(partition, item);
+    }
     item->diverges = diverges(partition, item);
-    bool is_in_range =
-        item->offset >= item->log_start_offset && (uint64_t)item->offset <= log_next_offset(log);
-    return item->diverges || is_in_range ? WIRE_ERROR_NONE : WIRE_ERROR_OFFSET_OUT_OF_RANGE;
+    error = item->diverges ? WIRE_ERROR_NONE : check_range(partition, item);
+    if (error == WIRE_ERROR_NONE && !item->diverges && item->ask->may_read_follower) {
+        item->preferred_replica = read_replica_choose(partition, item->ask->rack, item->offset);
+    }
+    return error;
 }
 
 /* A copy in the ask's results, without the slices that are not used. */
@@ -82,7 +121,8 @@ static struct log_fetched *keep(struct fetch_ask *ask, struct log_fetched *fetch
 static void read_item(const struct partition *partition, struct fetch_item *item,
                       uint64_t bytes_left, bool is_first)
 {
-    if (item->is_loading || item->diverges || item->offset >= item->high_watermark) {
+    bool is_elsewhere = item->diverges || item->preferred_replica != 0;
+    if (item->is_loading || is_elsewhere || item->offset >= item->high_watermark) {
         return;
     }
     uint64_t limit = item->bytes_max > 0 ? (uint64_t)item->bytes_max : 0;
@@ -127,12 +167,14 @@ static struct fetch_item *item_at(const struct fetch_ask *ask, uint32_t position
 /* What one look over all items found. */
 struct look {
     uint64_t bytes;
-    bool is_final; /* something that is told at once: an error, a parting, a full partition */
+    bool is_final; /* something that is told at once: an error, a parting, a better replica, a full
+                    * partition */
 };
 
 static void look_at_item(struct fetch_ask *ask, struct fetch_item *item, struct look *look)
 {
     item->diverges = false;
+    item->preferred_replica = 0;
     item->is_full = false;
     item->fetched = NULL;
     struct partition *partition = partition_find(ask->shard, item->head.group_id);
@@ -147,8 +189,8 @@ static void look_at_item(struct fetch_ask *ask, struct fetch_item *item, struct 
         }
     }
     look->bytes += item->fetched == NULL ? 0 : item->fetched->length_bytes;
-    look->is_final =
-        look->is_final || item->head.error != WIRE_ERROR_NONE || item->diverges || item->is_full;
+    look->is_final = look->is_final || item->head.error != WIRE_ERROR_NONE || item->diverges ||
+                     item->is_full || item->preferred_replica != 0;
 }
 
 static void release_results(struct fetch_ask *ask)

@@ -1,4 +1,6 @@
 """Fetch on the wire: sessions, epochs, and where a client that asked the wrong broker is sent."""
+from confluent_kafka import Consumer, Producer, TopicPartition
+
 from cluster import wait_for
 from messages import Client, batch, batches
 
@@ -154,3 +156,103 @@ def test_the_wrong_broker_says_who_leads_and_where(make_cluster):
             (node,) = answer["node_endpoints"]
             assert (node["node_id"], node["host"], node["port"]) == (leader.number, "127.0.0.1",
                                                                      leader.kafka_port)
+
+
+def racked_cluster(make_cluster, **options):
+    cluster = make_cluster(enable_follower_read="true", **options)
+    for broker in cluster.brokers.values():
+        broker.extra["rack"] = f"rack-{broker.number}"
+    return cluster.start()
+
+
+def test_a_client_reads_from_the_replica_in_its_rack(make_cluster):
+    cluster = racked_cluster(make_cluster)
+    cluster.create_topic("work", replication=3)
+    leader = cluster.leader_of("work")
+    near = next(broker for broker in cluster.brokers.values() if broker is not leader)
+    here = {"rack_id": f"rack-{near.number}", "min_bytes": 1, "max_wait_ms": 20000}
+    with Client(leader.kafka_port) as client, Client(near.kafka_port) as follower:
+        for _ in range(4):
+            produce(client, "work")
+        for version in (11, 12):
+            sent = told(fetch(client, places("work", {"partition": 0, "fetch_offset": 3}), version=version, **here))[0]
+            assert sent["error_code"] == NONE and sent["records"] == b""
+            assert sent["preferred_read_replica"] == near.number
+        # An old client, one without a rack, one in the leader's.
+        for version, rack in ((10, ""), (11, ""), (11, f"rack-{leader.number}"), (11, "rack-9")):
+            read = told(fetch(client, places("work", {"partition": 0, "fetch_offset": 3}), version=version,
+                              rack_id=rack))[0]
+            assert read.get("preferred_read_replica", -1) == -1 and read["records"]
+        # The follower has it, waits for more, and gets it.
+        read = told(fetch(follower, places("work", {"partition": 0, "fetch_offset": 3}), version=11, **here))[0]
+        assert read["error_code"] == NONE and batches(read["records"])[0][0] == 3
+        follower.post("fetch", 11, session_epoch=-1, topics=places("work", {"partition": 0, "fetch_offset": 4}),
+                      **here)
+        produce(client, "work")
+        read = told(follower.take("fetch", 11))[0]
+        assert read["error_code"] == NONE and batches(read["records"])[0][0] == 4
+        refused = told(fetch(follower, places("work", {"partition": 0, "fetch_offset": 99}), version=11, **here))[0]
+        assert refused["error_code"] == 1  # OFFSET_OUT_OF_RANGE
+        refused = told(fetch(follower, places("work", {"partition": 0}), version=10))[0]
+        assert refused["error_code"] == NOT_LEADER_OR_FOLLOWER
+        for name, version in (("metadata", 9), ("describe_cluster", 0)):
+            answer = client.ask(name, version)
+            racks = {each.get("node_id", each.get("broker_id")): each["rack"] for each in answer["brokers"]}
+            assert racks == {n: f"rack-{n}" for n in cluster.brokers}
+
+
+def test_followers_are_not_read_from_by_default(make_cluster):
+    cluster = make_cluster()
+    for broker in cluster.brokers.values():
+        broker.extra["rack"] = f"rack-{broker.number}"
+    cluster.start()
+    cluster.create_topic("work", replication=3)
+    leader = cluster.leader_of("work")
+    other = next(broker for broker in cluster.brokers.values() if broker is not leader)
+    with Client(leader.kafka_port) as client, Client(other.kafka_port) as follower:
+        produce(client, "work")
+        read = told(fetch(client, places("work", {"partition": 0}), rack_id=f"rack-{other.number}"))[0]
+        assert read["preferred_read_replica"] == -1 and read["records"]
+        refused = told(fetch(follower, places("work", {"partition": 0}), rack_id=f"rack-{other.number}"))[0]
+        assert refused["error_code"] == NOT_LEADER_OR_FOLLOWER
+
+
+def test_a_real_consumer_reads_from_its_rack_through_the_loss_of_brokers(make_cluster):
+    cluster = racked_cluster(make_cluster)
+    cluster.create_topic("work", replication=3)
+    leader = cluster.leader_of("work")
+    near = next(broker for broker in cluster.brokers.values() if broker is not leader)
+    producer = Producer({"bootstrap.servers": cluster.bootstrap, "enable.idempotence": True})
+    consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "g", "client.rack": f"rack-{near.number}",
+                         "auto.offset.reset": "earliest", "topic.metadata.refresh.interval.ms": 500})
+    consumer.assign([TopicPartition("work", 0, 0)])
+    seen = []
+
+    def produce(first, count):
+        for i in range(first, first + count):
+            producer.produce("work", str(i))
+        assert producer.flush(30) == 0
+
+    def produce_and_read(first, count):
+        produce(first, count)
+
+        def all_read():
+            message = consumer.poll(0.5)
+            if message is not None and not message.error():
+                seen.append(int(message.value()))
+            return len(seen) >= first + count
+        wait_for(all_read, f"{first + count} records are read, not {len(seen)}")
+
+    produce_and_read(0, 50)
+    before = near.metric("flotilla_fetch_bytes_total")
+    produce_and_read(50, 50)
+    assert near.metric("flotilla_fetch_bytes_total") > before
+    near.kill()  # librdkafka waits for its replica to come back
+    produce(100, 50)
+    near.start()
+    cluster.wait_until_ready()
+    produce_and_read(150, 50)
+    cluster.leader_of("work").kill()
+    produce_and_read(200, 50)
+    assert seen == list(range(250))
+    consumer.close()

@@ -26,6 +26,21 @@ static void apply_record(struct fixture *fixture, struct wire_writer *record,
     wire_writer_free(record);
 }
 
+static void register_broker(struct fixture *fixture, uint32_t id, const char *rack)
+{
+    struct wire_writer record;
+    struct cluster_problem problem;
+    struct cluster_change change;
+    struct cluster_broker broker = {.id = id, .kafka_port = 9092, .peer_port = 19092};
+    broker.incarnation.bytes[0] = (uint8_t)id;
+    snprintf(broker.kafka_host, sizeof(broker.kafka_host), "host%u", id);
+    snprintf(broker.peer_host, sizeof(broker.peer_host), "peer%u", id);
+    snprintf(broker.rack, sizeof(broker.rack), "%s", rack);
+    wire_writer_init(&record, 64);
+    cluster_plan_register_broker(fixture->shard.metadata, &broker, &record, &problem);
+    apply_record(fixture, &record, &change);
+}
+
 void fixture_open(struct fixture *fixture)
 {
     memset(fixture, 0, sizeof(*fixture));
@@ -49,17 +64,13 @@ void fixture_open(struct fixture *fixture)
         .sessions_max = FIXTURE_FETCH_SESSIONS, .bytes_max = 1 << 20, .seed = 1});
 
     for (uint32_t id = 1; id <= 3; id++) {
-        struct wire_writer record;
-        struct cluster_problem problem;
-        struct cluster_change change;
-        struct cluster_broker broker = {.id = id, .kafka_port = 9092, .peer_port = 19092};
-        broker.incarnation.bytes[0] = (uint8_t)id;
-        snprintf(broker.kafka_host, sizeof(broker.kafka_host), "host%u", id);
-        snprintf(broker.peer_host, sizeof(broker.peer_host), "peer%u", id);
-        wire_writer_init(&record, 64);
-        cluster_plan_register_broker(shard->metadata, &broker, &record, &problem);
-        apply_record(fixture, &record, &change);
+        register_broker(fixture, id, "");
     }
+}
+
+void fixture_set_rack(struct fixture *fixture, uint32_t broker_id, const char *rack)
+{
+    register_broker(fixture, broker_id, rack);
 }
 
 static void ignore_result(void *context, enum replica_result result)

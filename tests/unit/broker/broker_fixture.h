@@ -24,6 +24,7 @@ struct fixture {
 /* A shard of broker 1 with the brokers 1 to 3 in its metadata. */
 void fixture_open(struct fixture *fixture);
 void fixture_close(struct fixture *fixture);
+void fixture_set_rack(struct fixture *fixture, uint32_t broker_id, const char *rack);
 /* Adds a topic whose partitions are hosted here and led in FIXTURE_TERM.  config: name, value, ...,
  * NULL; may be NULL. */
 const struct cluster_topic *fixture_add_topic(struct fixture *fixture, const char *name,

@@ -42,6 +42,8 @@ struct replica_group {
     bool is_full;
     bool is_deposed;
     uint32_t active;
+    bool is_matched;
+    bool is_joining;
     bool is_used;
 };
 
@@ -145,6 +147,16 @@ void fake_group_depose_unknowingly(struct replica_group *group)
 void fake_group_set_active(struct replica_group *group, uint32_t count)
 {
     group->active = count;
+}
+
+void fake_group_set_matched(struct replica_group *group, bool is_matched)
+{
+    group->is_matched = is_matched;
+}
+
+void fake_group_set_joining(struct replica_group *group, bool is_joining)
+{
+    group->is_joining = is_joining;
 }
 
 void fake_group_unload(struct replica_group *group, uint32_t reads)
@@ -296,6 +308,30 @@ bool replica_group_is_running(struct replica_manager *manager, uint64_t group_id
     return replica_group_find(manager, group_id) != NULL;
 }
 
+static void store(struct replica_group *group, struct buf *buf, uint8_t *batch, size_t batch_length,
+                  uint32_t record_span)
+{
+    struct log *log = &group->log;
+    require(log->count < FAKE_BATCHES_MAX);
+    wire_batch_stamp(batch, (int64_t)log->next_offset, (int32_t)group->standing.term);
+    struct fake_batch *stored = &log->batches[log->count++];
+    stored->buf = buf_reference(buf);
+    require(wire_batch_read(&stored->head, batch, batch_length));
+    log->next_offset += record_span;
+    stored->last_offset = log->next_offset - 1;
+}
+
+void fake_group_receive(struct replica_group *group, struct buf *batch)
+{
+    struct log *log = &group->log;
+    require(!group->standing.is_leader && log->term_count > 0);
+    if (log->terms[log->term_count - 1].term != group->standing.term) {
+        log->terms[log->term_count].term = group->standing.term;
+        log->terms[log->term_count++].start = log->next_offset;
+    }
+    store(group, batch, batch->data, batch->length_bytes, 1);
+}
+
 enum replica_result replica_propose(struct replica_group *group, struct buf *buf, uint8_t *batch,
                                     size_t batch_length, uint32_t record_span,
                                     uint64_t *base_offset)
@@ -307,14 +343,8 @@ enum replica_result replica_propose(struct replica_group *group, struct buf *buf
     if (group->is_full) {
         return REPLICA_FULL;
     }
-    require(log->count < FAKE_BATCHES_MAX);
     *base_offset = log->next_offset;
-    wire_batch_stamp(batch, (int64_t)*base_offset, (int32_t)group->standing.term);
-    struct fake_batch *stored = &log->batches[log->count++];
-    stored->buf = buf_reference(buf);
-    require(wire_batch_read(&stored->head, batch, batch_length));
-    log->next_offset += record_span;
-    stored->last_offset = log->next_offset - 1;
+    store(group, buf, batch, batch_length, record_span);
     return REPLICA_OK;
 }
 
@@ -350,8 +380,16 @@ void replica_group_view(const struct replica_group *group, struct replica_group_
     view->member_count = 3;
     for (uint32_t i = 0; i < 3; i++) {
         view->members[i] = (struct replica_member_view){
-            .node_id = i + 1, .is_voter = true, .is_active = i < group->active};
+            .node_id = i + 1,
+            .is_voter = true,
+            .is_active = i < group->active,
+            .match_index = i == 0 || group->is_matched ? group->log.next_offset : 0};
     }
+}
+
+bool replica_group_is_joining(const struct replica_group *group)
+{
+    return group->is_joining;
 }
 
 void replica_take_snapshot(struct replica_group *group)
@@ -365,6 +403,13 @@ void replica_log_changed(struct replica_group *group)
 }
 
 /* ---- log ---- */
+
+/* Every index is an offset here, counted from 1. */
+uint64_t log_index_before(const struct log *log, uint64_t offset)
+{
+    (void)log;
+    return offset;
+}
 
 void log_set_options(struct log *log, const struct log_options *options)
 {

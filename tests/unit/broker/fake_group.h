@@ -9,6 +9,8 @@
 #ifndef TESTS_FAKE_GROUP_H
 #define TESTS_FAKE_GROUP_H
 
+#include "base/buf.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,6 +25,8 @@ void fake_group_lead(struct replica_group *group, uint64_t term);
 void fake_group_elect(struct replica_group *group, uint64_t term);
 /* Somebody else leads now; what is not committed is cut. */
 void fake_group_follow(struct replica_group *group, uint32_t leader, uint64_t term);
+/* Another one that leads sends this replica a batch of one record; keeps a reference. */
+void fake_group_receive(struct replica_group *group, struct buf *batch);
 /* Commits everything below the offset. */
 void fake_group_commit(struct replica_group *group, uint64_t offset);
 void fake_group_commit_all(struct replica_group *group);
@@ -34,6 +38,9 @@ void fake_group_set_full(struct replica_group *group, bool is_full);
 void fake_group_depose_unknowingly(struct replica_group *group);
 /* Members in touch, of three voters. */
 void fake_group_set_active(struct replica_group *group, uint32_t count);
+/* Whether the other members have everything. */
+void fake_group_set_matched(struct replica_group *group, bool is_matched);
+void fake_group_set_joining(struct replica_group *group, bool is_joining);
 /* The next so many reads have to load something first; fake_group_load() ends that. */
 void fake_group_unload(struct replica_group *group, uint32_t reads);
 void fake_group_load(struct replica_group *group);

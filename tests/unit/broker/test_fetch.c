@@ -36,6 +36,7 @@ struct ask_for {
     bool begins_session;
     const int32_t *forgotten; /* of "t" */
     int32_t forgotten_count;
+    const char *rack;   /* NULL: not told */
     int32_t replica_id; /* 0: a consumer */
 };
 
@@ -78,6 +79,7 @@ static void fetch(struct exchange *exchange, struct fixture *fixture, const stru
     }
     struct wire_writer writer;
     wire_writer_init(&writer, 256);
+    body.rack_id = wire_string_from(asked->rack != NULL ? asked->rack : "");
     fetch_request_encode(&body, VERSION, &writer);
     exchange_run(exchange, &fixture->shard, api_fetch, VERSION, &writer);
 }
@@ -654,6 +656,190 @@ static void without_room_fetches_stay_full(void **state)
     fixture_close(&fixture);
 }
 
+/* ---- Reading from followers ---- */
+
+#define IN_RACK(name)                                                                              \
+    (struct ask_for)                                                                               \
+    {                                                                                              \
+        .min_bytes = 1, .wait_ms = FOR_EVER_MS, .rack = (name)                                     \
+    }
+#define IN_RACK_AT_ONCE(name)                                                                      \
+    (struct ask_for)                                                                               \
+    {                                                                                              \
+        .min_bytes = 1, .rack = (name)                                                             \
+    }
+
+static void open_in_racks(struct fixture *fixture)
+{
+    static const char *const kept[] = {"retention.ms", "-1", NULL};
+    fixture_open(fixture);
+    fixture->config.enable_follower_read = true;
+    fixture_set_rack(fixture, 1, "a");
+    fixture_set_rack(fixture, 2, "b");
+    fixture_set_rack(fixture, 3, "c");
+    fixture_add_topic(fixture, "t", 1, kept);
+    fake_group_set_matched(fixture_group(fixture, "t", 0), true);
+}
+
+static struct fetch_response_partition_data fetch_in_rack(struct fixture *fixture, const char *rack,
+                                                          int64_t offset)
+{
+    struct exchange exchange;
+    fetch(&exchange, fixture, &IN_RACK_AT_ONCE(rack), &(struct place){.offset = offset}, 1);
+    struct fetch_response_partition_data data = take_partition(&exchange, 0);
+    exchange_free(&exchange);
+    return data;
+}
+
+static void the_leader_sends_clients_to_their_rack(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange exchange;
+    open_in_racks(&fixture);
+    struct replica_group *group = fixture_group(&fixture, "t", 0);
+    append_committed(&fixture, 0, 10);
+    fetch(&exchange, &fixture, &IN_RACK("b"), &(struct place){.offset = 1}, 1);
+    assert_true(exchange.is_answered); /* though there is nothing to read */
+    struct fetch_response_partition_data data = take_partition(&exchange, 0);
+    assert_int_equal(data.error_code, WIRE_ERROR_NONE);
+    assert_int_equal(data.preferred_read_replica, 2);
+    assert_int_equal(data.records.length, 0);
+    assert_int_equal(data.high_watermark, 1);
+    exchange_free(&exchange);
+    assert_int_equal(fetch_in_rack(&fixture, "c", 0).preferred_read_replica, 3);
+    /* Its own rack, no rack, one where nobody is. */
+    assert_int_equal(fetch_in_rack(&fixture, "a", 0).preferred_read_replica, -1);
+    assert_true(fetch_in_rack(&fixture, "a", 0).records.length > 0);
+    assert_int_equal(fetch_in_rack(&fixture, "", 0).preferred_read_replica, -1);
+    assert_int_equal(fetch_in_rack(&fixture, "z", 0).preferred_read_replica, -1);
+    /* A follower that is not in touch, is behind, or may not be asked. */
+    fake_group_set_active(group, 2);
+    assert_int_equal(fetch_in_rack(&fixture, "c", 0).preferred_read_replica, -1);
+    fake_group_set_active(group, 3);
+    fake_group_set_matched(group, false);
+    assert_int_equal(fetch_in_rack(&fixture, "c", 1).preferred_read_replica, -1);
+    assert_int_equal(fetch_in_rack(&fixture, "c", 5).error_code, WIRE_ERROR_OFFSET_OUT_OF_RANGE);
+    fake_group_set_matched(group, true);
+    fixture.config.enable_follower_read = false;
+    assert_int_equal(fetch_in_rack(&fixture, "c", 0).preferred_read_replica, -1);
+    fixture_close(&fixture);
+}
+
+static void what_is_dropped_next_is_read_from_the_leader(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    open_in_racks(&fixture);
+    fixture_add_topic(&fixture, "u", 1, NULL);
+    for (int i = 0; i < 8; i++) {
+        append_committed(&fixture, 0, 10);
+    }
+    assert_int_equal(fetch_in_rack(&fixture, "b", 0).preferred_read_replica, 2);
+    const struct cluster_topic *cut = cluster_topic_find(fixture.shard.metadata, "u", 1);
+    const struct cluster_topic *whole = cluster_topic_find(fixture.shard.metadata, "t", 1);
+    partition_configure(&fixture.shard, whole->partitions[0].group_id, &cut->config);
+    assert_int_equal(fetch_in_rack(&fixture, "b", 1).preferred_read_replica, -1);
+    assert_int_equal(fetch_in_rack(&fixture, "b", 2).preferred_read_replica, 2);
+    fixture_close(&fixture);
+}
+
+static void a_session_is_told_of_the_better_replica_each_time(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange exchange;
+    open_in_racks(&fixture);
+    append_committed(&fixture, 0, 10);
+    struct ask_for asked = IN_RACK("b");
+    asked.begins_session = true;
+    for (int32_t epoch = 0; epoch < 4; epoch++) {
+        asked.session_epoch = epoch;
+        fetch(&exchange, &fixture, &asked, &(struct place){0}, epoch == 0 ? 1 : 0);
+        struct fetch_response response = take(&exchange);
+        asked.session_id = response.session_id;
+        assert_int_equal(response.responses_count, 1);
+        assert_int_equal(response.responses[0].partitions[0].preferred_read_replica, 2);
+        exchange_free(&exchange);
+    }
+    fixture_close(&fixture);
+}
+
+static void a_follower_serves_what_it_knows(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange exchange;
+    open_in_racks(&fixture);
+    struct replica_group *group = fixture_group(&fixture, "t", 0);
+    append_committed(&fixture, 0, 10);
+    append_committed(&fixture, 0, 10);
+    fake_group_follow(group, 2, FIXTURE_TERM + 1);
+    struct fetch_response_partition_data data = fetch_in_rack(&fixture, "a", 0);
+    assert_int_equal(data.error_code, WIRE_ERROR_NONE);
+    assert_int_equal(data.high_watermark, 2);
+    assert_true(data.records.length > 0);
+    assert_int_equal(fetch_in_rack(&fixture, "a", 3).error_code, WIRE_ERROR_OFFSET_OUT_OF_RANGE);
+    fake_group_drop_before(group, 1);
+    assert_int_equal(fetch_in_rack(&fixture, "a", 0).error_code, WIRE_ERROR_OFFSET_OUT_OF_RANGE);
+
+    /* It wakes those that wait when it learns of more, and when it loses its leader. */
+    fetch(&exchange, &fixture, &IN_RACK("a"), &(struct place){.offset = 2}, 1);
+    assert_false(exchange.is_answered);
+    fake_group_follow(group, 0, FIXTURE_TERM + 2);
+    shard_turn_until_answered(&fixture.shard, &exchange);
+    assert_int_equal(take_partition(&exchange, 0).error_code, WIRE_ERROR_NOT_LEADER_OR_FOLLOWER);
+    exchange_free(&exchange);
+
+    fake_group_follow(group, 2, FIXTURE_TERM + 2);
+    assert_int_equal(fetch_in_rack(&fixture, "a", 1).error_code, WIRE_ERROR_NONE);
+    fake_group_set_joining(group, true);
+    assert_int_equal(fetch_in_rack(&fixture, "a", 1).error_code, WIRE_ERROR_NOT_LEADER_OR_FOLLOWER);
+    fake_group_set_joining(group, false);
+    fixture.config.enable_follower_read = false;
+    data = fetch_in_rack(&fixture, "a", 1);
+    assert_int_equal(data.error_code, WIRE_ERROR_NOT_LEADER_OR_FOLLOWER);
+    assert_int_equal(data.current_leader.leader_id, 2);
+    fixture_close(&fixture);
+}
+
+static void receive(struct replica_group *group)
+{
+    struct buf *batch = batch_make(&(struct batch_spec){0});
+    fake_group_receive(group, batch);
+    buf_release(batch);
+}
+
+static void a_follower_that_is_behind_the_client_says_so(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange exchange;
+    open_in_racks(&fixture);
+    struct replica_group *group = fixture_group(&fixture, "t", 0);
+    append_committed(&fixture, 0, 10);
+    fake_group_follow(group, 2, FIXTURE_TERM + 1);
+    receive(group); /* one more, which is not known to be committed */
+    const struct place ahead = {.offset = 2, .last_epoch = FIXTURE_TERM + 1};
+    fetch(&exchange, &fixture, &(struct ask_for){.min_bytes = 1, .wait_ms = 2, .rack = "a"}, &ahead,
+          1);
+    assert_false(exchange.is_answered);
+    shard_turn_until_answered(&fixture.shard, &exchange);
+    assert_int_equal(take_partition(&exchange, 0).error_code, WIRE_ERROR_OFFSET_NOT_AVAILABLE);
+    exchange_free(&exchange);
+
+    fetch(&exchange, &fixture, &IN_RACK("a"), &ahead, 1);
+    receive(group);
+    fake_group_commit_all(group);
+    shard_turn_until_answered(&fixture.shard, &exchange);
+    struct fetch_response_partition_data data = take_partition(&exchange, 0);
+    assert_int_equal(data.error_code, WIRE_ERROR_NONE);
+    assert_int_equal(data.high_watermark, 3);
+    assert_true(data.records.length > 0);
+    exchange_free(&exchange);
+    fixture_close(&fixture);
+}
+
 /* ---- The request ---- */
 
 static void nobody_fetches_as_a_replica(void **state)
@@ -762,6 +948,11 @@ int main(void)
         cmocka_unit_test(wrong_sessions_are_refused),
         cmocka_unit_test(a_waiting_fetch_learns_that_its_session_went_on),
         cmocka_unit_test(without_room_fetches_stay_full),
+        cmocka_unit_test(the_leader_sends_clients_to_their_rack),
+        cmocka_unit_test(what_is_dropped_next_is_read_from_the_leader),
+        cmocka_unit_test(a_session_is_told_of_the_better_replica_each_time),
+        cmocka_unit_test(a_follower_serves_what_it_knows),
+        cmocka_unit_test(a_follower_that_is_behind_the_client_says_so),
         cmocka_unit_test(nobody_fetches_as_a_replica),
         cmocka_unit_test(every_version_reads_the_same),
         cmocka_unit_test(extreme_numbers_are_survived),
