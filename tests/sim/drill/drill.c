@@ -23,6 +23,8 @@
 #define MS 1000000ull
 #define SETUP_NS (120000 * MS)
 #define SETTLE_NS (120000 * MS)
+#define WRITE_NS (10000 * MS)
+#define READ_NS (30000 * MS)
 #define END_NS (120000 * MS)
 #define WATCH_NS (50 * MS)
 
@@ -280,25 +282,6 @@ static bool is_settled(struct drill *drill)
     return true;
 }
 
-static bool heal(struct drill *drill)
-{
-    enter(drill, DRILL_HEAL);
-    atlas_calm(drill->atlas);
-    bool bears_one_down = swarm_bears_a_loss(&drill->swarm) && !atlas_has_injured(drill->atlas);
-    if (bears_one_down && prng_below(&drill->prng, 4) == 0) {
-        uint32_t host = 1 + (uint32_t)prng_below(&drill->prng, drill->swarm.brokers);
-        drill->stays_down[host] = true;
-        sim_host_kill(drill->hosts[host]);
-    }
-    for (uint32_t i = 0; i < drill->producer_count; i++) {
-        drill_producer_quiet(drill->producers[i]);
-    }
-    for (uint32_t i = 0; i < drill->member_count; i++) {
-        drill_member_quiet(drill->members[i]);
-    }
-    return run_until(drill, SETTLE_NS, is_settled) || stuck(drill, "the cluster does not settle");
-}
-
 static bool probes_are_acked(struct drill *drill)
 {
     return drill_producer_is_done(drill->prober);
@@ -329,11 +312,10 @@ static bool prober_is_ready(struct drill *drill)
     return drill_producer_is_ready(drill->prober);
 }
 
-static bool make_progress(struct drill *drill)
+/* Writes to every partition of the topics that live; each takes it within a bound. */
+static bool probe(struct drill *drill)
 {
-    enter(drill, DRILL_PROGRESS);
-    make_prober(drill);
-    if (!run_until(drill, SETTLE_NS, prober_is_ready)) {
+    if (!run_until(drill, WRITE_NS, prober_is_ready)) {
         return stuck(drill, "no producer id is given out");
     }
     drill_producer_quiet(drill->prober);
@@ -344,16 +326,49 @@ static bool make_progress(struct drill *drill)
             drill_producer_send_one(drill->prober, i, j);
         }
     }
-    if (!run_until(drill, SETTLE_NS, probes_are_acked)) {
-        return stuck(drill, "a partition takes no write");
+    return run_until(drill, WRITE_NS, probes_are_acked) ||
+           stuck(drill, "a partition takes no write");
+}
+
+static bool heal(struct drill *drill)
+{
+    enter(drill, DRILL_HEAL);
+    atlas_calm(drill->atlas);
+    bool bears_one_down = swarm_bears_a_loss(&drill->swarm) && !atlas_has_injured(drill->atlas);
+    if (bears_one_down && prng_below(&drill->prng, 4) == 0) {
+        uint32_t host = 1 + (uint32_t)prng_below(&drill->prng, drill->swarm.brokers);
+        drill->stays_down[host] = true;
+        sim_host_kill(drill->hosts[host]);
+    }
+    for (uint32_t i = 0; i < drill->producer_count; i++) {
+        drill_producer_quiet(drill->producers[i]);
+    }
+    for (uint32_t i = 0; i < drill->member_count; i++) {
+        drill_member_quiet(drill->members[i]);
+    }
+    make_prober(drill);
+    uint64_t begin_ns = sim_world_now_ns(drill->world);
+    if (!probe(drill)) {
+        return false;
+    }
+    sim_world_trace(drill->world, "every partition has taken a write after %lu ms",
+                    (unsigned long)((sim_world_now_ns(drill->world) - begin_ns) / MS));
+    return run_until(drill, SETTLE_NS, is_settled) || stuck(drill, "the cluster does not settle");
+}
+
+static bool make_progress(struct drill *drill)
+{
+    enter(drill, DRILL_PROGRESS);
+    if (!probe(drill)) {
+        return false;
     }
     drill->history.is_at_end = true;
     make_reader(drill);
-    if (!run_until(drill, SETTLE_NS, all_is_read)) {
+    if (!run_until(drill, READ_NS, all_is_read)) {
         return stuck(drill, "a reader does not reach the end");
     }
     check_nothing_lost(&drill->history);
-    if (!run_until(drill, SETTLE_NS, group_has_caught_up)) {
+    if (!run_until(drill, READ_NS, group_has_caught_up)) {
         return stuck(drill, "group-lag: the members of the group do not catch up");
     }
     if (!run_until(drill, SETTLE_NS, is_settled)) {
