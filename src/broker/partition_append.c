@@ -181,9 +181,12 @@ static bool recompress(const struct partition *partition, struct produce_item *i
     item->recompressed =
         wire_batch_recompress(&item->batch, (enum wire_compression)rules->compression,
                               rules->compression_level, RECOMPRESS_BYTES_MAX, &reason);
-    if (item->recompressed == NULL) {
+    if (reason != NULL) {
         answer(item, WIRE_ERROR_INVALID_RECORD, reason);
         return false;
+    }
+    if (item->recompressed == NULL) {
+        return true; /* it stays as the producer compressed it */
     }
     item->data = item->recompressed->data;
     bool is_batch = wire_batch_read(&item->batch, item->data, item->recompressed->length_bytes);

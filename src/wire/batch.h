@@ -89,7 +89,8 @@ void wire_batch_set_append_time(uint8_t *data, size_t length, int64_t timestamp_
 /* A batch with the same records in another compression: a new buf with one reference that holds
  * exactly the batch.  The records of a compressed one are checked like those of
  * wire_batch_validate() and expanded to at most output_bytes_max; they stay what they were.  NULL
- * with the reason when they are not good.  level: the codec's own. */
+ * with the reason when they are not good; NULL without one when the batch should stay as it is, as
+ * it would become so small that readers refuse to expand it.  level: the codec's own. */
 struct buf *wire_batch_recompress(const struct wire_batch *batch, enum wire_compression compression,
                                   int level, size_t output_bytes_max, const char **reason);
 

@@ -37,13 +37,11 @@ static struct buf *expand(const struct wire_batch *batch, size_t output_bytes_ma
 {
     const uint8_t *body = batch->data + WIRE_BATCH_HEAD_BYTES;
     size_t body_bytes = batch->total_bytes - WIRE_BATCH_HEAD_BYTES;
-    size_t expanded_max = body_bytes * WIRE_EXPANSION_MAX;
     struct buf *plain = buf_new(WIRE_BATCH_HEAD_BYTES + 2 * body_bytes + ROOM_BYTES_MIN);
     memcpy(plain->data, batch->data, WIRE_BATCH_HEAD_BYTES);
     plain->length_bytes = WIRE_BATCH_HEAD_BYTES;
     struct wire_decompressor *decompressor =
-        wire_decompressor_open(wire_batch_compression(batch), body, body_bytes,
-                               expanded_max < output_bytes_max ? expanded_max : output_bytes_max);
+        wire_decompressor_open(wire_batch_compression(batch), body, body_bytes, output_bytes_max);
     size_t count = 0;
     do {
         if (plain->length_bytes == plain->capacity_bytes) {
@@ -74,22 +72,20 @@ static void finish(struct buf *buf, enum wire_compression compression)
     wire_batch_write_crc(buf->data, buf->length_bytes);
 }
 
-/* plain, compressed; NULL with the reason. */
+/* plain, compressed; NULL when that has no use. */
 static struct buf *pack(const uint8_t *plain, size_t plain_bytes, enum wire_compression compression,
-                        int level, const char **reason)
+                        int level)
 {
-    size_t body_bytes = plain_bytes - WIRE_BATCH_HEAD_BYTES;
-    size_t most = wire_compress_bytes_max(compression, body_bytes);
-    struct buf *packed = buf_new(WIRE_BATCH_HEAD_BYTES + most);
-    memcpy(packed->data, plain, WIRE_BATCH_HEAD_BYTES);
-    size_t written = wire_compress(compression, level, plain + WIRE_BATCH_HEAD_BYTES, body_bytes,
-                                   packed->data + WIRE_BATCH_HEAD_BYTES, most);
-    if (written == 0) {
-        *reason = "no memory to compress";
-        buf_release(packed);
+    struct buf *body = wire_compress_at_level(compression, level, plain + WIRE_BATCH_HEAD_BYTES,
+                                              plain_bytes - WIRE_BATCH_HEAD_BYTES);
+    if (body == NULL) {
         return NULL;
     }
-    packed->length_bytes = WIRE_BATCH_HEAD_BYTES + written;
+    struct buf *packed = buf_new(WIRE_BATCH_HEAD_BYTES + body->length_bytes);
+    memcpy(packed->data, plain, WIRE_BATCH_HEAD_BYTES);
+    memcpy(packed->data + WIRE_BATCH_HEAD_BYTES, body->data, body->length_bytes);
+    packed->length_bytes = packed->capacity_bytes;
+    buf_release(body);
     finish(packed, compression);
     return packed;
 }
@@ -98,8 +94,9 @@ struct buf *wire_batch_recompress(const struct wire_batch *batch, enum wire_comp
                                   int level, size_t output_bytes_max, const char **reason)
 {
     require(batch->data != NULL && wire_batch_compression(batch) != (int)compression);
+    *reason = NULL;
     if (wire_batch_compression(batch) == WIRE_COMPRESSION_NONE) {
-        return pack(batch->data, batch->total_bytes, compression, level, reason);
+        return pack(batch->data, batch->total_bytes, compression, level);
     }
     struct buf *plain = expand(batch, output_bytes_max, reason);
     if (plain == NULL) {
@@ -117,7 +114,7 @@ struct buf *wire_batch_recompress(const struct wire_batch *batch, enum wire_comp
     if (compression == WIRE_COMPRESSION_NONE) {
         return plain;
     }
-    struct buf *packed = pack(plain->data, plain->length_bytes, compression, level, reason);
+    struct buf *packed = pack(plain->data, plain->length_bytes, compression, level);
     buf_release(plain);
     return packed;
 }

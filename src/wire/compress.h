@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * compress.h -- bytes into one compressed stream, as Kafka's clients read it.
+ * compress.h -- the plain record part of a batch in the form that its compression says; the
+ * counterpart of decompress.h.
  *
- * Not for other rooms, which recompress whole batches (wire/batch.h).
+ * Not for other rooms, which have whole batches made (wire/batch.h).
  *
  * Locality: any.
  */
 #ifndef WIRE_COMPRESS_H
 #define WIRE_COMPRESS_H
 
+#include "base/buf.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
-/* What length bytes take at most.  compression: enum wire_compression, not NONE. */
-size_t wire_compress_bytes_max(int compression, size_t length);
-
-/* Writes at most capacity bytes, which is at least wire_compress_bytes_max(), and says how many; 0
- * when there is no memory to work in.  level: the codec's own; without a meaning for snappy. */
-size_t wire_compress(int compression, int level, const uint8_t *data, size_t length,
-                     uint8_t *output, size_t capacity);
+/* compression: enum wire_compression, not NONE.  A new buf the caller releases; NULL when the
+ * library refuses, or when so little came out that a reader would refuse to expand it
+ * (WIRE_EXPANSION_MAX): then the records are to be stored plain. */
+struct buf *wire_compress(int compression, const uint8_t *data, size_t length);
+/* level: how hard to try, in the codec's own numbers; Snappy has none. */
+struct buf *wire_compress_at_level(int compression, int level, const uint8_t *data, size_t length);
 
 #endif

@@ -288,6 +288,34 @@ static void every_codec_turns_into_every_other(void **state)
     }
 }
 
+/* What would expand to more than readers believe stays as it came. */
+static void what_nearly_vanishes_is_left_alone(void **state)
+{
+    (void)state;
+    const char *reason = "none";
+    struct wire_batch_writer writer;
+    uint8_t *zeros = memory_allocate_zeroed(2000000);
+    wire_batch_writer_begin(&writer, 7);
+    wire_batch_writer_add(&writer, NULL, -1, zeros, 2000000);
+    struct buf *plain = wire_batch_writer_finish(&writer);
+    assert_null(recompress(plain, WIRE_COMPRESSION_ZSTD, OUTPUT_BYTES_MAX, &reason));
+    assert_null(reason);
+
+    /* A client may send such a batch, and have it stored in another way. */
+    struct buf *body = batch_compress(WIRE_COMPRESSION_ZSTD, plain->data + WIRE_BATCH_HEAD_BYTES,
+                                      plain->length_bytes - WIRE_BATCH_HEAD_BYTES);
+    struct buf *vanished =
+        batch_from_body(body->data, body->length_bytes, 1, WIRE_COMPRESSION_ZSTD);
+    struct buf *again = recompress(vanished, WIRE_COMPRESSION_NONE, OUTPUT_BYTES_MAX, &reason);
+    assert_non_null(again);
+    assert_int_equal(again->length_bytes, plain->length_bytes);
+    buf_release(again);
+    buf_release(vanished);
+    buf_release(body);
+    buf_release(plain);
+    memory_free(zeros);
+}
+
 static void what_is_not_good_is_not_recompressed(void **state)
 {
     (void)state;
@@ -331,6 +359,7 @@ int main(void)
         cmocka_unit_test(damaged_streams_stay_in_bounds),
         cmocka_unit_test(gzip_members_follow_one_another),
         cmocka_unit_test(every_codec_turns_into_every_other),
+        cmocka_unit_test(what_nearly_vanishes_is_left_alone),
         cmocka_unit_test(what_is_not_good_is_not_recompressed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
