@@ -14,6 +14,7 @@
 void api_produce(struct request *request);
 void api_fetch(struct request *request);
 void api_list_offsets(struct request *request);
+void api_offset_for_leader_epoch(struct request *request);
 void api_metadata(struct request *request);
 /* Called with version -1 when the client's version is not served: answers in version 0 with
  * UNSUPPORTED_VERSION, so that the client can try again. */

@@ -5,6 +5,7 @@
  * Locality: the shard of the request.
  */
 #include "broker/api.h"
+#include "broker/ask_fan.h"
 #include "broker/broker.h"
 #include "broker/partition_ask.h"
 #include "broker/topic_place.h"
@@ -16,11 +17,8 @@
 #define LATEST_TIERED_LEAST_VERSION 9
 
 struct offsets_work {
-    struct request *request;
+    struct ask_fan fan; /* of struct offset_item */
     struct list_offsets_request body;
-    struct offset_item *items; /* of all topics, in the order of the request */
-    uint32_t item_count;
-    uint32_t asks_away;
 };
 
 /* ---- The answer ---- */
@@ -38,8 +36,8 @@ static void describe_old_style(struct offset_item *item,
 /* False when the arena is exhausted. */
 static bool describe(const struct offsets_work *work, struct list_offsets_response *response)
 {
-    struct arena *arena = &work->request->arena;
-    struct offset_item *item = work->items;
+    struct arena *arena = &work->fan.request->arena;
+    struct offset_item *item = work->fan.items;
     response->topics_count = work->body.topics_count;
     response->topics =
         arena_allocate_array(arena, (size_t)work->body.topics_count, sizeof(*response->topics));
@@ -72,9 +70,10 @@ static bool describe(const struct offsets_work *work, struct list_offsets_respon
     return true;
 }
 
-static void respond(struct offsets_work *work)
+static void respond(struct ask_fan *fan)
 {
-    struct request *request = work->request;
+    const struct offsets_work *work = container_of(fan, struct offsets_work, fan);
+    struct request *request = fan->request;
     struct list_offsets_response response;
     list_offsets_response_init(&response);
     if (!describe(work, &response)) {
@@ -85,15 +84,6 @@ static void respond(struct offsets_work *work)
     wire_writer_init(&writer, 256);
     list_offsets_response_encode(&response, request->version, &writer);
     request_respond(request, &writer);
-}
-
-static void ask_answered(struct ask *ask)
-{
-    struct offsets_work *work = ask->context;
-    work->asks_away--;
-    if (work->asks_away == 0) {
-        respond(work);
-    }
 }
 
 /* ---- The request ---- */
@@ -115,14 +105,15 @@ static bool timestamp_is_served(int64_t timestamp_ms, int16_t version)
     }
 }
 
-static void make_items(struct offsets_work *work)
+static void fill_items(struct offsets_work *work)
 {
-    struct offset_item *item = work->items;
+    const struct request *request = work->fan.request;
+    struct offset_item *item = work->fan.items;
     for (int32_t i = 0; i < work->body.topics_count; i++) {
         const struct list_offsets_request_list_offsets_topic *asked = &work->body.topics[i];
         enum wire_error error = WIRE_ERROR_NONE;
         const struct cluster_topic *topic =
-            topic_place_by_name(work->request->shard, asked->name, &error);
+            topic_place_by_name(request->shard, asked->name, &error);
         for (int32_t j = 0; j < asked->partitions_count; j++, item++) {
             const struct list_offsets_request_list_offsets_partition *partition =
                 &asked->partitions[j];
@@ -131,82 +122,35 @@ static void make_items(struct offsets_work *work)
             item->found_offset = -1;
             item->found_timestamp_ms = -1;
             item->found_epoch = -1;
-            item->head.error = error;
-            if (topic == NULL) {
-                continue;
-            }
-            item->head.group_id = topic_place_group(topic, partition->partition_index);
-            if (item->head.group_id == 0) {
-                item->head.error = WIRE_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
-            } else if (!timestamp_is_served(item->timestamp_ms, work->request->version)) {
+            ask_fan_place(&item->head, topic, error, partition->partition_index);
+            if (item->head.error == WIRE_ERROR_NONE &&
+                !timestamp_is_served(item->timestamp_ms, request->version)) {
                 item->head.error = WIRE_ERROR_UNSUPPORTED_VERSION;
             }
         }
     }
 }
 
-static void send_asks(struct offsets_work *work, struct ask_item **items)
-{
-    struct request *request = work->request;
-    struct ask_share shares[SHARDS_MAX];
-    bool complete = true;
-    uint32_t share_count = ask_split(&request->arena, items, work->item_count,
-                                     shard_count(request->shard->shard), shares, &complete);
-    struct offset_ask *asks = arena_allocate_array(&request->arena, share_count, sizeof(*asks));
-    if (!complete || asks == NULL) {
-        request_drop(request, "more partitions than a request may name");
-        return;
-    }
-    if (share_count == 0) {
-        respond(work);
-        return;
-    }
-    work->asks_away = share_count; /* all of them, before the first can come home */
-    for (uint32_t i = 0; i < share_count; i++) {
-        ask_init(&asks[i].ask, &shares[i], request->shard, offsets_perform, ask_answered, work);
-    }
-    for (uint32_t i = 0; i < share_count; i++) {
-        ask_send(&asks[i].ask, shares[i].shard_id);
-    }
-}
-
 void api_list_offsets(struct request *request)
 {
     struct wire_cursor cursor = request_cursor(request);
-    struct arena *arena = &request->arena;
-    struct offsets_work *work = arena_allocate(arena, sizeof(*work));
+    struct offsets_work *work = arena_allocate(&request->arena, sizeof(*work));
     if (work == NULL || !list_offsets_request_decode(&work->body, request->version, &cursor) ||
         !request_body_ends(request, &cursor)) {
         request_malformed(request, &cursor);
         return;
     }
-    work->request = request;
-    uint64_t item_count = 0;
+    uint64_t count = 0;
     for (int32_t i = 0; i < work->body.topics_count; i++) {
-        item_count += (uint64_t)work->body.topics[i].partitions_count;
+        count += (uint64_t)work->body.topics[i].partitions_count;
     }
-    if (item_count > ASK_ITEMS_MAX) {
-        request_drop(request, "more partitions than a request may name");
+    if (!ask_fan_make(&work->fan, request, count, sizeof(struct offset_item),
+                      sizeof(struct list_offsets_response_list_offsets_partition_response))) {
         return;
     }
-    work->item_count = (uint32_t)item_count;
-    ask_allow_items(arena, work->item_count,
-                    sizeof(struct offset_item) +
-                        sizeof(struct list_offsets_response_list_offsets_partition_response));
-    work->items = arena_allocate_array(arena, work->item_count, sizeof(*work->items));
-    struct ask_item **items = arena_allocate_array(arena, work->item_count, sizeof(*items));
-    if (work->items == NULL || items == NULL) {
-        request_drop(request, "more partitions than a request may name");
-        return;
-    }
-    make_items(work);
-    for (uint32_t i = 0; i < work->item_count; i++) {
-        items[i] = &work->items[i].head;
-    }
-    ask_refuse_copies(items, work->item_count);
-    for (uint32_t i = 0; i < work->item_count; i++) {
-        items[i] = &work->items[i].head;
-        items[i]->group_id = items[i]->error == WIRE_ERROR_NONE ? items[i]->group_id : 0;
-    }
-    send_asks(work, items);
+    fill_items(work);
+    work->fan.ask_bytes = sizeof(struct offset_ask);
+    work->fan.perform = offsets_perform;
+    work->fan.respond = respond;
+    ask_fan_send(&work->fan);
 }

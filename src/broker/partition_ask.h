@@ -116,12 +116,14 @@ void fetch_ask_stop(struct fetch_ask *ask, uint32_t shard_id);
 #define OFFSET_MAX_TIMESTAMP (-3)
 #define OFFSET_EARLIEST_LOCAL (-4)
 #define OFFSET_LATEST_TIERED (-5)
+#define OFFSET_OF_EPOCH_END (-100) /* not of Kafka's ListOffsets: the end of a leader epoch */
 
 struct offset_item {
     struct ask_item head; /* first */
     struct offset_ask *ask;
     int64_t timestamp_ms; /* a time, or one of the above */
     int32_t current_leader_epoch;
+    int32_t epoch;              /* with OFFSET_OF_EPOCH_END */
     int64_t found_timestamp_ms; /* -1 where there is none */
     int64_t found_offset;       /* -1: no such record */
     int32_t found_epoch;        /* -1: unknown */

@@ -58,6 +58,25 @@ static int32_t epoch_of_offset(const struct partition *partition, uint64_t offse
     return is_known ? (int32_t)found_term : -1;
 }
 
+bool partition_epoch_end(const struct partition *partition, int32_t epoch, int32_t *epoch_found,
+                         int64_t *end_offset)
+{
+    const struct log *log = replica_group_log(partition->group);
+    uint64_t term = 0;
+    uint64_t end = 0;
+    if (epoch < 0 || (uint64_t)epoch > partition->standing.term) {
+        return false;
+    }
+    if (log_term_end_offset(log, (uint64_t)epoch, &term, &end)) {
+        *epoch_found = (int32_t)term;
+        *end_offset = (int64_t)end;
+    } else {
+        *epoch_found = epoch;
+        *end_offset = (int64_t)log_start_offset(log);
+    }
+    return true;
+}
+
 /* ---- Inside a batch ---- */
 
 /* The first record at or after the time, not before the log's start.  A batch whose head promises a
@@ -162,6 +181,9 @@ static void find(const struct partition *partition, struct offset_item *item)
         item->found_offset = (int64_t)item->log_start_offset;
         item->found_epoch = epoch_of_offset(partition, item->log_start_offset);
         break;
+    case OFFSET_OF_EPOCH_END:
+        (void)partition_epoch_end(partition, item->epoch, &item->found_epoch, &item->found_offset);
+        break;
     case OFFSET_LATEST_TIERED:
         break; /* nothing is tiered */
     case OFFSET_MAX_TIMESTAMP:
@@ -221,7 +243,8 @@ void offsets_perform(struct broker_shard *shard, struct ask *base)
         }
         if (error != WIRE_ERROR_NONE) {
             answer(item, error);
-        } else if (item->timestamp_ms == OFFSET_LATEST) {
+        } else if (item->timestamp_ms == OFFSET_LATEST ||
+                   item->timestamp_ms == OFFSET_OF_EPOCH_END) {
             replica_read_barrier(partition->group, lead_confirmed, item);
         } else {
             find(partition, item);

@@ -68,6 +68,12 @@ bool partition_takes_over(const struct partition *partition);
 enum wire_error partition_check_epoch(const struct partition *partition, int32_t epoch,
                                       struct ask_item *item);
 
+/* KIP-101, KIP-320: the largest epoch up to the one asked for, and where it ended here.  Of an
+ * epoch older than all the log knows: itself, and the log's start.  False: the epoch is newer than
+ * this leader's, or none. */
+bool partition_epoch_end(const struct partition *partition, int32_t epoch, int32_t *epoch_found,
+                         int64_t *end_offset);
+
 /* The committed or saved end moved, or there is room: answers who waited for it. */
 void partition_answer_committed(struct partition *partition, uint64_t high_watermark);
 void partition_answer_saved(struct partition *partition);

@@ -34,6 +34,8 @@ static const struct request_configuration configurations[] = {
     {REQUEST_DELETE_TOPICS, "DeleteTopics", REQUEST_METADATA_WRITE, 0, 6, 0, 4, api_delete_topics},
     {REQUEST_INIT_PRODUCER_ID, "InitProducerId", REQUEST_METADATA_READ, 0, 5, 0, 2,
      api_init_producer_id},
+    {REQUEST_OFFSET_FOR_LEADER_EPOCH, "OffsetForLeaderEpoch", REQUEST_DATA, 0, 4, 0, 4,
+     api_offset_for_leader_epoch},
     {REQUEST_DESCRIBE_CONFIGS, "DescribeConfigs", REQUEST_METADATA_READ, 0, 4, 0, 4,
      api_describe_configs},
     {REQUEST_ALTER_CONFIGS, "AlterConfigs", REQUEST_METADATA_WRITE, 0, 2, 0, 2, api_alter_configs},

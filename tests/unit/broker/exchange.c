@@ -5,8 +5,10 @@
 #include "exchange.h"
 
 #include "base/crc32c.h"
+#include "broker/api.h"
 #include "io/file.h"
 #include "log/log.h"
+#include "wire/produce.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -217,4 +219,31 @@ struct buf *batch_make(const struct batch_spec *spec)
     put_int(data + 57, (uint64_t)count, 4);
     put_int(data + 17, crc32c(0, data + 21, buf->length_bytes - 21), 4);
     return buf;
+}
+
+void exchange_produce(struct broker_shard *shard, const char *topic_name,
+                      const struct batch_spec *spec)
+{
+    struct produce_request body;
+    struct produce_request_topic_produce_data topic;
+    struct produce_request_partition_produce_data data;
+    struct exchange exchange;
+    struct buf *batch = batch_make(spec);
+    produce_request_init(&body);
+    produce_request_topic_produce_data_init(&topic);
+    produce_request_partition_produce_data_init(&data);
+    body.topic_data = &topic;
+    body.topic_data_count = 1;
+    topic.name = (struct wire_string){topic_name, (int32_t)strlen(topic_name)};
+    topic.partition_data = &data;
+    topic.partition_data_count = 1;
+    data.records.data = batch->data;
+    data.records.length = (int32_t)batch->length_bytes;
+    struct wire_writer writer;
+    wire_writer_init(&writer, 256);
+    produce_request_encode(&body, 9, &writer);
+    buf_release(batch);
+    exchange_run(&exchange, shard, api_produce, 9, &writer);
+    assert_false(exchange.is_dropped);
+    exchange_free(&exchange);
 }

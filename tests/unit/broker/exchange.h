@@ -51,5 +51,8 @@ struct batch_spec {
     int32_t null_key_every; /* records 0, n, 2n ... have none; 0: as has_null_key says */
 };
 struct buf *batch_make(const struct batch_spec *spec);
+/* Has one batch appended to partition 0 of the topic, which is led here (acks=0). */
+void exchange_produce(struct broker_shard *shard, const char *topic_name,
+                      const struct batch_spec *spec);
 
 #endif

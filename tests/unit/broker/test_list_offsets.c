@@ -7,7 +7,6 @@
 #include "broker_fixture.h"
 #include "fake_group.h"
 #include "wire/list_offsets.h"
-#include "wire/produce.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,28 +16,7 @@
 
 static void append(struct fixture *fixture, const struct batch_spec *spec)
 {
-    struct produce_request body;
-    struct produce_request_topic_produce_data topic;
-    struct produce_request_partition_produce_data data;
-    struct exchange exchange;
-    struct buf *batch = batch_make(spec);
-    produce_request_init(&body);
-    produce_request_topic_produce_data_init(&topic);
-    produce_request_partition_produce_data_init(&data);
-    body.topic_data = &topic;
-    body.topic_data_count = 1;
-    topic.name = (struct wire_string){"t", 1};
-    topic.partition_data = &data;
-    topic.partition_data_count = 1;
-    data.records.data = batch->data;
-    data.records.length = (int32_t)batch->length_bytes;
-    struct wire_writer writer;
-    wire_writer_init(&writer, 256);
-    produce_request_encode(&body, 9, &writer);
-    buf_release(batch);
-    exchange_run(&exchange, &fixture->shard, api_produce, 9, &writer);
-    assert_false(exchange.is_dropped);
-    exchange_free(&exchange);
+    exchange_produce(&fixture->shard, "t", spec);
     fake_group_commit_all(fixture_group(fixture, "t", 0));
 }
 
