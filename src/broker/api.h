@@ -21,6 +21,7 @@ void api_metadata(struct request *request);
 void api_api_versions(struct request *request);
 void api_create_topics(struct request *request);
 void api_delete_topics(struct request *request);
+void api_delete_records(struct request *request);
 void api_create_partitions(struct request *request);
 void api_elect_leaders(struct request *request);
 void api_alter_partition_reassignments(struct request *request);

@@ -97,6 +97,9 @@ void ask_fan_send(struct ask_fan *fan)
     for (uint32_t i = 0; i < share_count; i++) {
         struct ask *ask = (struct ask *)(asks + i * fan->ask_bytes);
         ask_init(ask, &shares[i], request->shard, fan->perform, answered, fan);
+        if (fan->prepare != NULL) {
+            fan->prepare(fan, ask);
+        }
     }
     for (uint32_t i = 0; i < share_count; i++) {
         ask_send((struct ask *)(asks + i * fan->ask_bytes), shares[i].shard_id);

@@ -27,7 +27,8 @@ struct ask_fan {
     /* Set by the handler before ask_fan_send(): */
     size_t ask_bytes; /* of its kind of ask, which begins with a struct ask */
     void (*perform)(struct broker_shard *shard, struct ask *ask);
-    void (*respond)(struct ask_fan *fan); /* once, when every item is answered */
+    void (*prepare)(struct ask_fan *fan, struct ask *ask); /* before it is sent; NULL: nothing */
+    void (*respond)(struct ask_fan *fan);                  /* once, when every item is answered */
     /* The fan's own: */
     void *items;
     size_t item_bytes;

@@ -54,6 +54,13 @@ static void partition_committed(struct applier *applier, uint64_t high_watermark
     }
 }
 
+static void partition_start_moved(struct applier *applier)
+{
+    struct partition *partition = of(applier);
+    partition_answer_deletes(partition);
+    partition_wake_fetches(partition); /* some ask for what is gone now */
+}
+
 static void partition_saved(struct applier *applier, uint64_t saved_offset)
 {
     struct partition *partition = of(applier);
@@ -76,6 +83,7 @@ static void partition_standing_changed(struct applier *applier,
     if (has_lost) {
         producer_drop_pending(partition->producers);
         partition_fail_produces(partition);
+        partition_fail_deletes(partition);
     }
     if (partition->coordinator != NULL) {
         coordinator_standing_changed(partition->coordinator, has_lost, standing->is_leader);
@@ -148,6 +156,7 @@ static const struct applier_type partition_applier = {
     .apply = partition_apply,
     .committed = partition_committed,
     .saved = partition_saved,
+    .start_moved = partition_start_moved,
     .standing_changed = partition_standing_changed,
     .snapshot_write = partition_snapshot_write,
     .snapshot_restore = partition_snapshot_restore,
@@ -274,6 +283,7 @@ static struct partition *partition_new(struct broker_shard *shard,
     list_init(&partition->saves);
     list_init(&partition->room);
     list_init(&partition->fetches);
+    list_init(&partition->deletes);
 
     const struct cluster_topic *topic = cluster_topic_find_id(shard->metadata, &spec->topic_id);
     struct topic_config config;
@@ -359,6 +369,7 @@ static void stopped(void *context, enum replica_result result)
     if (partition != NULL) {
         if (replica_group_find(stopping->shard->replicas, stopping->group_id) == NULL) {
             partition_fail_produces(partition);
+            partition_fail_deletes(partition);
             partition_wake_fetches(partition);
             map_take(&stopping->shard->partitions, stopping->group_id);
             partition_free(partition);
@@ -376,6 +387,7 @@ static void stop_group(struct partition_stopping *stopping)
     if (partition != NULL) {
         partition->life = PARTITION_STOPPING;
         partition_fail_produces(partition);
+        partition_fail_deletes(partition);
         partition_wake_fetches(partition);
     }
     struct replica_manager *replicas = stopping->shard->replicas;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * partition_ask.h -- what can be asked of partitions: append a batch, read, find an offset.
+ * partition_ask.h -- what can be asked of partitions: append a batch, read, find an offset,
+ * delete records.
  *
  * The handler on the home shard fills in the question and the owner; *_perform answers on the shard
  * of the partitions.
@@ -139,5 +140,27 @@ struct offset_ask {
 };
 
 void offsets_perform(struct broker_shard *shard, struct ask *ask);
+
+/* ---- Deletion of records ---- */
+
+#define DELETE_TO_HIGH_WATERMARK (-1)
+
+struct delete_item {
+    struct ask_item head;  /* first */
+    struct list_node node; /* the partition's list of those that wait for the start to move */
+    struct delete_ask *ask;
+    int64_t offset;        /* what is before it goes; or DELETE_TO_HIGH_WATERMARK */
+    int64_t low_watermark; /* where the log starts then; -1 with an error */
+    bool is_answered;
+};
+
+struct delete_ask {
+    struct ask ask; /* first */
+    struct broker_shard *shard;
+    uint64_t deadline_ns;
+    struct io_timer timer;
+};
+
+void delete_perform(struct broker_shard *shard, struct ask *ask);
 
 #endif

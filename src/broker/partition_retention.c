@@ -21,13 +21,14 @@
 static void take_snapshot_if_needed(struct partition *partition, int64_t now_ms)
 {
     const struct log_retention *retention = &partition->rules.retention;
-    uint64_t size_bytes = log_size_bytes(replica_group_log(partition->group));
+    const struct log *log = replica_group_log(partition->group);
+    uint64_t size_bytes = log_size_bytes(log);
     bool is_too_large =
         retention->retention_bytes >= 0 && size_bytes > (uint64_t)retention->retention_bytes;
     bool is_too_old =
         retention->retention_ms >= 0 &&
         now_ms - partition->snapshot_asked_ms >= retention->retention_ms / SNAPSHOTS_A_RETENTION;
-    if (is_too_large || is_too_old) {
+    if (is_too_large || is_too_old || log_awaits_snapshot(log)) {
         partition->snapshot_asked_ms = now_ms;
         replica_take_snapshot(partition->group);
     }

@@ -56,6 +56,7 @@ struct partition {
     struct list room;                /* for room in the log or a ready leader; not appended yet */
     uint64_t room_bytes;             /* Invariant: the sum of their batches */
     struct list fetches;             /* fetch items that wait for data */
+    struct list deletes;             /* delete items that wait for the log's start to move */
 };
 
 struct partition_rules partition_rules_of(const struct topic_config *config);
@@ -81,6 +82,9 @@ void partition_answer_saved(struct partition *partition);
 void partition_append_held(struct partition *partition);
 /* Leadership is gone. */
 void partition_fail_produces(struct partition *partition);
+void partition_fail_deletes(struct partition *partition);
+/* The log's start has moved. */
+void partition_answer_deletes(struct partition *partition);
 /* The high watermark or the leadership changed. */
 void partition_wake_fetches(struct partition *partition);
 

@@ -32,6 +32,7 @@ static const struct request_configuration configurations[] = {
     {REQUEST_API_VERSIONS, "ApiVersions", REQUEST_METADATA_READ, 0, 4, 0, 3, api_api_versions},
     {REQUEST_CREATE_TOPICS, "CreateTopics", REQUEST_METADATA_WRITE, 0, 7, 0, 5, api_create_topics},
     {REQUEST_DELETE_TOPICS, "DeleteTopics", REQUEST_METADATA_WRITE, 0, 6, 0, 4, api_delete_topics},
+    {REQUEST_DELETE_RECORDS, "DeleteRecords", REQUEST_DATA, 0, 2, 0, 2, api_delete_records},
     {REQUEST_INIT_PRODUCER_ID, "InitProducerId", REQUEST_METADATA_READ, 0, 5, 0, 2,
      api_init_producer_id},
     {REQUEST_OFFSET_FOR_LEADER_EPOCH, "OffsetForLeaderEpoch", REQUEST_DATA, 0, 4, 0, 4,

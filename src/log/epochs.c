@@ -68,11 +68,25 @@ void log_epochs_append(struct log_epochs *epochs, const struct log_record *recor
     epochs->end_position += length;
 }
 
+static enum log_record_type record_type_of(enum log_entry_kind kind)
+{
+    switch (kind) {
+    case LOG_ENTRY_TERM_START:
+        return LOG_RECORD_TERM_START;
+    case LOG_ENTRY_MEMBERSHIP:
+        return LOG_RECORD_MEMBERSHIP;
+    case LOG_ENTRY_START_MOVE:
+        return LOG_RECORD_START_MOVE;
+    case LOG_ENTRY_BATCH:
+        break; /* stands in a segment */
+    }
+    unreachable_code();
+}
+
 void log_epochs_append_control(struct log_epochs *epochs, const struct log_control *control)
 {
     struct log_record record = {
-        .type =
-            control->kind == LOG_ENTRY_TERM_START ? LOG_RECORD_TERM_START : LOG_RECORD_MEMBERSHIP,
+        .type = record_type_of(control->kind),
         .term = control->term,
         .index = control->index,
         .offset = control->offset,

@@ -44,6 +44,7 @@ enum log_record_type {
     LOG_RECORD_TRUNCATE,  /* index: the first dropped; offset: the next one after it */
     LOG_RECORD_RESET,     /* as LOG_START, but all entries are gone; payload: 1 when unfinished */
     LOG_RECORD_PREFIX_MEMBERSHIP, /* a membership from before the log's start */
+    LOG_RECORD_START_MOVE,        /* term, index, offset, payload: the new start */
     LOG_RECORD_TYPES_END,
 };
 

@@ -29,6 +29,8 @@ static bool payload_length_fits(uint8_t type, uint16_t payload_length)
         return payload_length == EPOCHS_START_PAYLOAD_BYTES;
     case LOG_RECORD_RESET:
         return payload_length == EPOCHS_RESET_PAYLOAD_BYTES;
+    case LOG_RECORD_START_MOVE:
+        return payload_length == LOG_START_MOVE_BYTES;
     default:
         return payload_length == 0;
     }
@@ -172,6 +174,8 @@ static bool apply(struct log_epochs_state *state, const struct log_record *recor
     case LOG_RECORD_MEMBERSHIP:
     case LOG_RECORD_PREFIX_MEMBERSHIP:
         return apply_control(history, record, LOG_ENTRY_MEMBERSHIP);
+    case LOG_RECORD_START_MOVE:
+        return apply_control(history, record, LOG_ENTRY_START_MOVE);
     case LOG_RECORD_LOG_START:
         return apply_start(history, record);
     case LOG_RECORD_TRUNCATE:

@@ -79,6 +79,17 @@ static size_t upper_bound_offset(const struct log_history *history, uint64_t off
     return low;
 }
 
+/* Nothing is deleted that was not there yet. */
+static bool payload_fits(const struct log_control *control)
+{
+    uint64_t start_offset = 0;
+    if (control->kind != LOG_ENTRY_START_MOVE) {
+        return true;
+    }
+    return log_start_move_decode(control->payload, control->payload_length, &start_offset) &&
+           start_offset <= control->offset;
+}
+
 bool log_history_add(struct log_history *history, const struct log_control *control)
 {
     uint64_t before = controls_in_prefix(history) + history->control_count;
@@ -91,7 +102,7 @@ bool log_history_add(struct log_history *history, const struct log_control *cont
                                                            : control->term >= last_term;
     if (control->kind == LOG_ENTRY_BATCH || control->offset < offset_least || !term_fits ||
         control->offset > UINT64_MAX / 2 || control->index != control->offset + before + 1 ||
-        control->payload_length > LOG_MEMBERSHIP_BYTES_MAX) {
+        control->payload_length > LOG_MEMBERSHIP_BYTES_MAX || !payload_fits(control)) {
         return false;
     }
     if (history->control_count == history->control_capacity) {
@@ -151,6 +162,20 @@ void log_history_reset(struct log_history *history, uint64_t index, uint64_t ter
     history->prefix_term = term;
     history->first_offset = offset;
     history->start_offset = offset;
+}
+
+void log_history_move_start(struct log_history *history, uint64_t after_index, uint64_t last_index)
+{
+    size_t end = upper_bound_index(history, last_index);
+    for (size_t i = upper_bound_index(history, after_index); i < end; i++) {
+        const struct log_control *control = &history->controls[i];
+        uint64_t start_offset = 0;
+        if (control->kind == LOG_ENTRY_START_MOVE &&
+            log_start_move_decode(control->payload, control->payload_length, &start_offset) &&
+            start_offset > history->start_offset) {
+            history->start_offset = start_offset;
+        }
+    }
 }
 
 void log_history_set_prefix_membership(struct log_history *history,

@@ -31,7 +31,7 @@ struct log_control {
     uint64_t offset; /* the next Kafka offset at that point */
     enum log_entry_kind kind;
     uint32_t payload_length;
-    uint8_t *payload; /* owned; MEMBERSHIP only */
+    uint8_t *payload; /* owned; MEMBERSHIP and START_MOVE */
 };
 
 struct log_history {
@@ -58,6 +58,8 @@ bool log_history_truncate(struct log_history *history, uint64_t from_index);
 void log_history_trim(struct log_history *history, uint64_t first_index, uint64_t first_offset);
 /* Everything goes; the log begins anew behind index. */
 void log_history_reset(struct log_history *history, uint64_t index, uint64_t term, uint64_t offset);
+/* The moved starts among the control entries behind after_index, up to last_index, count now. */
+void log_history_move_start(struct log_history *history, uint64_t after_index, uint64_t last_index);
 void log_history_set_prefix_membership(struct log_history *history,
                                        const struct log_control *control);
 

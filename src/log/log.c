@@ -271,7 +271,7 @@ void log_append_control(struct log *log, const struct log_entry *entry)
 {
     require(entry->kind != LOG_ENTRY_BATCH && entry->first_index == log->last_index + 1);
     require(entry->last_index == entry->first_index);
-    require((entry->kind == LOG_ENTRY_MEMBERSHIP) == (entry->payload.length_bytes > 0));
+    require((entry->kind == LOG_ENTRY_TERM_START) == (entry->payload.length_bytes == 0));
     require(entry->payload.length_bytes <= LOG_MEMBERSHIP_BYTES_MAX);
     forget_found(log);
     struct log_control control = {

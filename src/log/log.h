@@ -96,7 +96,7 @@ void log_set_options(struct log *log, const struct log_options *options);
 /* One DATA entry.  batch: a whole record batch whose base offset and leader epoch are stamped
  * already (log_next_offset() and the term); a reference on its buf is taken. */
 void log_append_batch(struct log *log, const struct log_entry *entry);
-/* A term start (NOOP entry) or membership: one index, no offset. */
+/* A term start (NOOP entry), a membership or a moved start: one index, no offset. */
 void log_append_control(struct log *log, const struct log_entry *entry);
 /* Drops every entry with last_index >= from_index, in memory at once and on disk with the next
  * submit. from_index > the index told by log_set_commit(). */
@@ -147,7 +147,8 @@ uint64_t log_first_index(const struct log *log);
 uint64_t log_last_index(const struct log *log);
 uint64_t log_start_offset(const struct log *log);
 uint64_t log_next_offset(const struct log *log);
-/* Tells the commit index, a bound for truncation and retention. */
+/* Tells the commit index, a bound for truncation and retention; what it makes committed may move
+ * the start offset. */
 void log_set_commit(struct log *log, uint64_t commit_index);
 /* Tells how far the applier's snapshot on disk reaches: retention drops nothing behind it.
  * log_open() finds out itself. */
@@ -243,7 +244,10 @@ struct log_retention {
  * the commit index nor the newest applier snapshot.  Returns true when the first index moved:
  * durable with the next submit, which the caller makes, and after it the files go, off the loop. */
 bool log_apply_retention(struct log *log, const struct log_retention *retention, int64_t now_ms);
-/* DeleteRecords: moves the start offset (durable with the next submit). */
+/* The first segment lies below the start offset and stays only because it is not behind a snapshot.
+ */
+bool log_awaits_snapshot(const struct log *log);
+/* Moves the start of this replica's log alone (durable with the next submit). */
 void log_set_start_offset(struct log *log, uint64_t offset);
 
 /* ---- The applier's snapshot, kept beside the log ---- */

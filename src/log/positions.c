@@ -3,7 +3,9 @@
  * positions.c -- where a log begins and ends, in Raft indexes and in Kafka offsets.
  */
 #include "base/assert.h"
+#include "log/bytes.h"
 #include "log/state.h"
+#include "wire/cursor.h"
 
 uint64_t log_first_index(const struct log *log)
 {
@@ -28,7 +30,21 @@ uint64_t log_next_offset(const struct log *log)
 void log_set_commit(struct log *log, uint64_t commit_index)
 {
     require(commit_index >= log->commit_index && commit_index <= log->last_index);
+    log_history_move_start(&log->history, log->commit_index, commit_index);
     log->commit_index = commit_index;
+}
+
+void log_start_move_encode(uint64_t offset, uint8_t payload[LOG_START_MOVE_BYTES])
+{
+    put_uint64(payload, offset);
+}
+
+bool log_start_move_decode(const uint8_t *payload, size_t length, uint64_t *offset)
+{
+    struct wire_cursor cursor;
+    wire_cursor_init(&cursor, payload, length, NULL);
+    *offset = (uint64_t)wire_read_int64(&cursor);
+    return wire_expect_end(&cursor) && *offset <= INT64_MAX;
 }
 
 void log_set_snapshot(struct log *log, uint64_t snapshot_index)

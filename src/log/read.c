@@ -140,7 +140,7 @@ static void deliver(struct log_read *read, struct answer *answer)
 {
     read->done(read, 0, answer->entries, answer->count);
     for (size_t i = 0; i < answer->count; i++) {
-        if (answer->entries[i].kind == LOG_ENTRY_MEMBERSHIP) {
+        if (answer->entries[i].kind != LOG_ENTRY_BATCH) {
             buf_release(answer->entries[i].payload.buf);
         }
     }

@@ -60,6 +60,14 @@ static size_t count_unwanted(const struct log *log, const struct log_retention *
     return count;
 }
 
+bool log_awaits_snapshot(const struct log *log)
+{
+    const struct log_segment *first = log->segment_count > 0 ? log->segments[0] : NULL;
+    return first != NULL && first->size_bytes > 0 &&
+           first->end_offset <= log->history.start_offset &&
+           log_history_index_of_offset(&log->history, first->end_offset - 1) > log->snapshot_index;
+}
+
 bool log_apply_retention(struct log *log, const struct log_retention *retention, int64_t now_ms)
 {
     size_t count = count_unwanted(log, retention, now_ms);

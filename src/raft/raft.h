@@ -57,6 +57,7 @@ enum raft_entry_kind {
     RAFT_ENTRY_DATA,       /* the host's payload */
     RAFT_ENTRY_NOOP,       /* opens a term; one index, no payload */
     RAFT_ENTRY_MEMBERSHIP, /* one index; the membership is the payload */
+    RAFT_ENTRY_CONTROL,    /* the host's payload, of one index */
 };
 
 struct raft_entry {
@@ -215,6 +216,9 @@ void raft_receive(struct raft *raft, const struct raft_message *message, uint64_
  * appends its payload to the log in the same turn, in the order of proposals. */
 enum raft_result raft_propose(struct raft *raft, uint64_t span_indexes, uint64_t bytes,
                               struct raft_entry *entry);
+
+/* Likewise one CONTROL entry, which is the host's and takes one index. */
+enum raft_result raft_propose_control(struct raft *raft, uint64_t bytes, struct raft_entry *entry);
 
 /* Proposes the membership that differs from the current one by exactly one voter or learner added,
  * removed or promoted, or by a later epoch alone.  On RAFT_OK the host appends *entry at once, as

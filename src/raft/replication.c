@@ -63,8 +63,8 @@ bool raft_take_noop(struct raft *raft, struct raft_entry *entry)
     return true;
 }
 
-enum raft_result raft_propose(struct raft *raft, uint64_t span_indexes, uint64_t bytes,
-                              struct raft_entry *entry)
+static enum raft_result propose(struct raft *raft, enum raft_entry_kind kind, uint64_t span_indexes,
+                                uint64_t bytes, struct raft_entry *entry)
 {
     require(span_indexes > 0);
     if (raft->role != RAFT_LEADER)
@@ -81,10 +81,21 @@ enum raft_result raft_propose(struct raft *raft, uint64_t span_indexes, uint64_t
                                  .last_index = raft->last_index + span_indexes,
                                  .term = raft->term,
                                  .bytes = bytes,
-                                 .kind = RAFT_ENTRY_DATA};
+                                 .kind = kind};
     raft_append_entry(raft, entry);
     raft_backlog_add(raft, entry->last_index, bytes);
     return RAFT_OK;
+}
+
+enum raft_result raft_propose(struct raft *raft, uint64_t span_indexes, uint64_t bytes,
+                              struct raft_entry *entry)
+{
+    return propose(raft, RAFT_ENTRY_DATA, span_indexes, bytes, entry);
+}
+
+enum raft_result raft_propose_control(struct raft *raft, uint64_t bytes, struct raft_entry *entry)
+{
+    return propose(raft, RAFT_ENTRY_CONTROL, 1, bytes, entry);
 }
 
 /* ---- Commit ---- */

@@ -44,6 +44,9 @@ struct applier_type {
      * of no interest. */
     void (*saved)(struct applier *applier, uint64_t saved_offset);
 
+    /* The log's start has moved: records were deleted.  NULL: of no interest. */
+    void (*start_moved)(struct applier *applier);
+
     /* Leadership came, went, or is known to be elsewhere. On loss everything proposed and not yet
      * committed has an unknown outcome: whoever waits for it is told so. */
     void (*standing_changed)(struct applier *applier, const struct applier_standing *standing);

@@ -70,6 +70,15 @@ static void apply_membership(struct replica_group *group, const struct log_entry
     group->membership_index = entry->first_index;
 }
 
+/* The log itself moves its start when it hears of the commit. */
+static void apply_start_move(struct replica_group *group)
+{
+    log_set_commit(group->log, raft_commit_index(group->raft));
+    if (group->applier->type->start_moved != NULL) {
+        group->applier->type->start_moved(group->applier);
+    }
+}
+
 static void apply_entries(struct replica_group *group, const struct log_entry *entries,
                           size_t count)
 {
@@ -82,6 +91,9 @@ static void apply_entries(struct replica_group *group, const struct log_entry *e
             break;
         case LOG_ENTRY_MEMBERSHIP:
             apply_membership(group, entry);
+            break;
+        case LOG_ENTRY_START_MOVE:
+            apply_start_move(group);
             break;
         case LOG_ENTRY_TERM_START:
             break;

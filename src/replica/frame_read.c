@@ -134,6 +134,12 @@ static void read_payload(struct replica_frame_reader *reader, struct raft_entry 
             damage = "a membership that makes no sense";
         }
         break;
+    case LOG_ENTRY_START_MOVE:
+        entry->kind = RAFT_ENTRY_CONTROL;
+        if (!log_start_move_decode(payload->data, payload->length_bytes, &(uint64_t){0})) {
+            damage = "a moved start that makes no sense";
+        }
+        break;
     default:
         wire_fail(&reader->cursor, "peer frame: unknown kind of entry");
         return;

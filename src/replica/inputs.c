@@ -73,9 +73,27 @@ void replica_group_tick(struct replica_group *group, uint64_t now_ticks)
 
 /* ---- Entries into the log ---- */
 
+static bool append_start_move(struct replica_group *group, const struct raft_entry *entry,
+                              const struct buf_slice *payload)
+{
+    uint64_t offset = 0;
+    if (!log_start_move_decode(payload->data, payload->length_bytes, &offset) ||
+        offset > log_next_offset(group->log)) {
+        return false;
+    }
+    struct log_entry appended = {.first_index = entry->first_index,
+                                 .last_index = entry->last_index,
+                                 .term = entry->term,
+                                 .kind = LOG_ENTRY_START_MOVE,
+                                 .payload = *payload};
+    log_append_control(group->log, &appended);
+    return true;
+}
+
 void replica_group_append_control(struct replica_group *group, const struct raft_entry *entry)
 {
-    require(entry->kind != RAFT_ENTRY_DATA && entry->first_index == entry->last_index);
+    require(entry->kind == RAFT_ENTRY_NOOP || entry->kind == RAFT_ENTRY_MEMBERSHIP);
+    require(entry->first_index == entry->last_index);
     uint8_t bytes[REPLICA_MEMBERSHIP_BYTES_MAX];
     struct log_entry appended = {.first_index = entry->first_index,
                                  .last_index = entry->last_index,
@@ -120,9 +138,15 @@ static bool append_accepted(struct replica_group *group, const struct raft_messa
     for (uint32_t i = accepted->first_entry; i < message->entry_count; i++) {
         const struct raft_entry *entry = &message->entries[i];
         ensure(entry->first_index > log_last_index(group->log));
-        if (entry->kind != RAFT_ENTRY_DATA) {
+        bool fits = true;
+        if (entry->kind == RAFT_ENTRY_DATA) {
+            fits = append_batch(group, entry, &payloads[i]);
+        } else if (entry->kind == RAFT_ENTRY_CONTROL) {
+            fits = append_start_move(group, entry, &payloads[i]);
+        } else {
             replica_group_append_control(group, entry);
-        } else if (!append_batch(group, entry, &payloads[i])) {
+        }
+        if (!fits) {
             return false;
         }
     }

@@ -67,6 +67,30 @@ enum replica_result replica_propose(struct replica_group *group, struct buf *buf
     return REPLICA_OK;
 }
 
+enum replica_result replica_propose_start(struct replica_group *group, uint64_t start_offset)
+{
+    enum replica_result result = check(group);
+    if (result != REPLICA_OK) {
+        return result;
+    }
+    require(start_offset <= group->high_watermark);
+    struct raft_entry entry;
+    result = result_of(raft_propose_control(group->raft, LOG_START_MOVE_BYTES, &entry));
+    if (result != REPLICA_OK) {
+        return result;
+    }
+    uint8_t payload[LOG_START_MOVE_BYTES];
+    log_start_move_encode(start_offset, payload);
+    struct log_entry appended = {.first_index = entry.first_index,
+                                 .last_index = entry.last_index,
+                                 .term = entry.term,
+                                 .kind = LOG_ENTRY_START_MOVE,
+                                 .payload = {NULL, payload, sizeof payload}};
+    log_append_control(group->log, &appended);
+    replica_group_touched(group);
+    return REPLICA_OK;
+}
+
 enum replica_result replica_propose_membership(struct replica_group *group,
                                                const struct raft_membership *membership)
 {

@@ -184,6 +184,11 @@ struct replica_group *replica_group_next_failed(struct replica_manager *manager,
 enum replica_result replica_propose(struct replica_group *group, struct buf *buf, uint8_t *batch,
                                     size_t batch_length, uint32_t record_span,
                                     uint64_t *base_offset);
+/* Proposes that everything before the offset, which is not above the high watermark, is deleted: on
+ * every replica, once it is committed, and for good.  Takes no Kafka offset.  On REPLICA_OK the
+ * outcome comes through the applier: start_moved (log_start_offset() has reached the offset) or
+ * standing_changed.  Files go with retention. */
+enum replica_result replica_propose_start(struct replica_group *group, uint64_t start_offset);
 enum replica_result replica_propose_membership(struct replica_group *group,
                                                const struct raft_membership *membership);
 /* confirmed = this broker was the leader at some moment after the call; called once. */

@@ -39,6 +39,8 @@ struct replica_group {
     struct log log;
     struct applier_standing standing;
     uint64_t high_watermark;
+    uint64_t start_proposed; /* 0: none */
+    uint32_t starts_proposed;
     bool is_full;
     bool is_deposed;
     uint32_t active;
@@ -103,6 +105,7 @@ void fake_group_follow(struct replica_group *group, uint32_t leader, uint64_t te
         buf_release(log->batches[--log->count].buf);
     }
     log->next_offset = group->high_watermark;
+    group->start_proposed = 0;
     group->standing = (struct applier_standing){.is_leader = false, .leader = leader, .term = term};
     group->applier->type->standing_changed(group->applier, &group->standing);
 }
@@ -120,6 +123,11 @@ void fake_group_commit(struct replica_group *group, uint64_t offset)
                 .payload = {batch->buf, batch->head.data, batch->head.total_bytes}};
             group->applier->type->apply(group->applier, &entry, base);
         }
+    }
+    if (group->start_proposed != 0) {
+        group->log.start_offset = group->start_proposed;
+        group->start_proposed = 0;
+        group->applier->type->start_moved(group->applier);
     }
     group->applier->type->committed(group->applier, offset);
 }
@@ -181,6 +189,11 @@ void fake_group_load(struct replica_group *group)
 void fake_group_drop_before(struct replica_group *group, uint64_t offset)
 {
     group->log.start_offset = offset;
+}
+
+uint32_t fake_group_starts_proposed(const struct replica_group *group)
+{
+    return group->starts_proposed;
 }
 
 uint64_t fake_group_end(const struct replica_group *group)
@@ -359,6 +372,20 @@ void replica_group_report_damage(struct replica_group *group, const char *reason
     (void)reason;
 }
 
+enum replica_result replica_propose_start(struct replica_group *group, uint64_t start_offset)
+{
+    if (!group->standing.is_leader) {
+        return REPLICA_NOT_LEADER;
+    }
+    if (group->is_full) {
+        return REPLICA_FULL;
+    }
+    require(start_offset <= group->high_watermark && start_offset > group->start_proposed);
+    group->start_proposed = start_offset;
+    group->starts_proposed++;
+    return REPLICA_OK;
+}
+
 struct log *replica_group_log(struct replica_group *group)
 {
     return &group->log;
@@ -509,6 +536,12 @@ bool log_max_timestamp(const struct log *log, uint64_t limit_offset, int64_t *ti
 uint64_t log_size_bytes(const struct log *log)
 {
     return log->next_offset;
+}
+
+bool log_awaits_snapshot(const struct log *log)
+{
+    (void)log;
+    return false;
 }
 
 bool log_apply_retention(struct log *log, const struct log_retention *retention, int64_t now_ms)

@@ -45,6 +45,8 @@ void fake_group_set_joining(struct replica_group *group, bool is_joining);
 void fake_group_unload(struct replica_group *group, uint32_t reads);
 void fake_group_load(struct replica_group *group);
 void fake_group_drop_before(struct replica_group *group, uint64_t offset);
+/* How often the log's start was to be moved. */
+uint32_t fake_group_starts_proposed(const struct replica_group *group);
 uint64_t fake_group_end(const struct replica_group *group);
 /* References given out by reads and not released. */
 int fake_group_references(void);

@@ -13,6 +13,7 @@
 #include "broker/upkeep.h"
 #include "exchange.h"
 #include "io/file.h"
+#include "wire/delete_records.h"
 #include "wire/fetch.h"
 #include "wire/list_offsets.h"
 #include "wire/produce.h"
@@ -314,6 +315,32 @@ static int64_t find_offset(struct world *world, int64_t timestamp_ms)
     return offset;
 }
 
+/* Deletes what is before the offset; where the log starts then. */
+static int64_t delete_before(struct world *world, int64_t offset)
+{
+    struct delete_records_request body;
+    struct delete_records_response response;
+    struct delete_records_request_delete_records_partition partition = {.offset = offset};
+    struct delete_records_request_delete_records_topic topic = {
+        .name = {"t", 1}, .partitions = &partition, .partitions_count = 1};
+    struct exchange exchange;
+    struct wire_writer writer;
+    delete_records_request_init(&body);
+    body.topics = &topic;
+    body.topics_count = 1;
+    body.timeout_ms = 5000;
+    wire_writer_init(&writer, 64);
+    delete_records_request_encode(&body, 2, &writer);
+    exchange_run(&exchange, &world->shard, api_delete_records, 2, &writer);
+    shard_turn_until_answered(&world->shard, &exchange);
+    struct wire_cursor cursor = exchange_answer(&exchange);
+    assert_true(delete_records_response_decode(&response, 2, &cursor));
+    assert_int_equal(response.topics[0].partitions[0].error_code, WIRE_ERROR_NONE);
+    int64_t low_watermark = response.topics[0].partitions[0].low_watermark;
+    exchange_free(&exchange);
+    return low_watermark;
+}
+
 /* ---- Tests ---- */
 
 static const struct batch_spec first = {
@@ -383,6 +410,58 @@ static void old_records_go_and_stay_gone(void **state)
     assert_int_equal(produce_to_leader(&world, &(struct batch_spec){.timestamp_ms = 5000}), 5);
     assert_int_equal(find_offset(&world, OFFSET_EARLIEST), 5);
     assert_int_equal(count_records(&world, 5), 1);
+    assert_int_equal(stop(&world, false), REPLICA_OK);
+    world_close(&world);
+}
+
+static void deleted_records_stay_deleted_and_take_no_offset(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world);
+    assert_int_equal(start(&world), REPLICA_OK);
+    produce_to_leader(&world, &first);
+    produce_to_leader(&world, &second);
+    assert_int_equal(delete_before(&world, 2), 2);
+    assert_int_equal(find_offset(&world, OFFSET_EARLIEST), 2);
+    assert_int_equal(find_offset(&world, OFFSET_LATEST), 5);
+    assert_int_equal(find_offset(&world, 0), 2);       /* by time: not the one that is deleted */
+    assert_int_equal(count_records(&world, 2), 3 + 2); /* whole batches; consumers skip */
+
+    assert_int_equal(stop(&world, false), REPLICA_OK);
+    assert_int_equal(start(&world), REPLICA_OK);
+    assert_int_equal(produce_to_leader(&world, &(struct batch_spec){.timestamp_ms = 5000}), 5);
+    assert_int_equal(find_offset(&world, OFFSET_EARLIEST), 2);
+    assert_int_equal(produce_to_leader(&world, &second), 3); /* still known for a duplicate */
+    assert_int_equal(stop(&world, false), REPLICA_OK);
+    world_close(&world);
+}
+
+/* Nothing of the topic's configs would ever make it go, and no snapshot be taken. */
+static void the_space_of_deleted_records_is_given_back(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world);
+    assert_int_equal(start(&world), REPLICA_OK);
+    produce_to_leader(&world, &first);
+    produce_to_leader(&world, &second);
+    struct partition *partition = partition_find(&world.shard, GROUP_ID);
+    struct replica_group *group = replica_group_find(world.shard.replicas, GROUP_ID);
+    uint64_t end_ns = io_clock_ns(world.shard.loop) + PATIENCE_NS;
+    partition_apply_retention(partition, 0);
+    assert_true(log_size_bytes(replica_group_log(group)) > 0);
+    assert_int_equal(delete_before(&world, -1), 5);
+    while (log_size_bytes(replica_group_log(group)) > 0) {
+        assert_true(io_clock_ns(world.shard.loop) < end_ns);
+        partition_apply_retention(partition, 0);
+        shard_turn(&world.shard);
+    }
+    assert_int_equal(find_offset(&world, OFFSET_EARLIEST), 5);
+    assert_int_equal(stop(&world, false), REPLICA_OK);
+    assert_int_equal(start(&world), REPLICA_OK);
+    assert_int_equal(produce_to_leader(&world, &(struct batch_spec){.timestamp_ms = 5000}), 5);
+    assert_int_equal(find_offset(&world, OFFSET_EARLIEST), 5);
     assert_int_equal(stop(&world, false), REPLICA_OK);
     world_close(&world);
 }
@@ -487,6 +566,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_acknowledged_outlives_a_restart),
         cmocka_unit_test(old_records_go_and_stay_gone),
+        cmocka_unit_test(deleted_records_stay_deleted_and_take_no_offset),
+        cmocka_unit_test(the_space_of_deleted_records_is_given_back),
         cmocka_unit_test(nothing_is_deleted_before_the_metadata_is_known),
         cmocka_unit_test(a_deleted_partition_never_comes_back),
         cmocka_unit_test(a_stop_that_overtakes_the_start_wins),

@@ -76,3 +76,15 @@ void fixture_append_membership(struct log *log, uint64_t term, uint8_t mark)
                                                 .kind = LOG_ENTRY_MEMBERSHIP,
                                                 .payload = {NULL, payload, sizeof(payload)}});
 }
+
+void fixture_append_start_move(struct log *log, uint64_t term, uint64_t offset)
+{
+    uint8_t payload[LOG_START_MOVE_BYTES];
+    log_start_move_encode(offset, payload);
+    uint64_t index = log_last_index(log) + 1;
+    log_append_control(log, &(struct log_entry){.first_index = index,
+                                                .last_index = index,
+                                                .term = term,
+                                                .kind = LOG_ENTRY_START_MOVE,
+                                                .payload = {NULL, payload, sizeof(payload)}});
+}

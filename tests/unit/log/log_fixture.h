@@ -15,6 +15,8 @@ struct buf *fixture_batch(uint64_t base_offset, uint32_t term, uint32_t record_c
 void fixture_append_batch(struct log *log, uint64_t term, uint32_t record_count,
                           size_t payload_bytes, int64_t timestamp_ms, uint64_t seed);
 void fixture_append_term(struct log *log, uint64_t term);
+/* A move of the log's start to the offset. */
+void fixture_append_start_move(struct log *log, uint64_t term, uint64_t offset);
 void fixture_append_membership(struct log *log, uint64_t term, uint8_t mark);
 
 #endif

@@ -57,6 +57,11 @@ static const uint8_t large[LOG_MEMBERSHIP_BYTES_MAX];
     {                                                                                              \
         .type = LOG_RECORD_TRUNCATE, .index = (index_), .offset = (offset_)                        \
     }
+#define START_MOVE(term_, index_, offset_, start)                                                  \
+    {                                                                                              \
+        .type = LOG_RECORD_START_MOVE, .term = (term_), .index = (index_), .offset = (offset_),    \
+        .payload = (start), .payload_length = LOG_START_MOVE_BYTES                                 \
+    }
 #define PREFIX_MEMBERSHIP(term_, index_)                                                           \
     {                                                                                              \
         .type = LOG_RECORD_PREFIX_MEMBERSHIP, .term = (term_), .index = (index_),                  \
@@ -138,6 +143,9 @@ static void test_contradictions(void **state)
     (void)state;
     static const struct log_record bad[][RECORDS_MAX] = {
         {HARD_STATE(1, 0)},
+        {START_MOVE(2, 14, 10, start_20)}, /* beyond what is there */
+        {START_MOVE(1, 14, 10, start_5)},  /* in a term that is over */
+        {START_MOVE(2, 15, 10, start_5)},
         {{.type = LOG_RECORD_FORMAT, .term = EPOCHS_FORMAT_VERSION + 1}},
         {FORMAT, FORMAT},
         {FORMAT, HARD_STATE(2, 0), HARD_STATE(1, 0)},

@@ -31,6 +31,7 @@ struct model_entry {
     uint64_t length_bytes;
     uint32_t crc; /* of the payload bytes */
     enum log_entry_kind kind;
+    uint64_t moved_start; /* START_MOVE: to which offset */
 };
 
 struct model {
@@ -84,6 +85,9 @@ static struct model_entry describe(const struct log_entry *entry)
         assert_true(wire_batch_read(&head, entry->payload.data, entry->payload.length_bytes));
         described.base_offset = (uint64_t)head.base_offset;
         described.timestamp_ms = head.max_timestamp;
+    } else if (entry->kind == LOG_ENTRY_START_MOVE) {
+        assert_true(log_start_move_decode(entry->payload.data, entry->payload.length_bytes,
+                                          &described.moved_start));
     }
     return described;
 }
@@ -170,6 +174,21 @@ static void close_log(void)
     model.log = NULL;
 }
 
+/* Every committed move of the start holds, whatever crashed since, and no other. */
+static void check_start(void)
+{
+    uint64_t least = 0;
+    uint64_t most = log_offset_after(model.log, model.commit);
+    for (size_t i = 0; i < model.count; i++) {
+        const struct model_entry *entry = &model.entries[i];
+        if (entry->last_index <= model.commit && entry->moved_start > least) {
+            least = entry->moved_start;
+        }
+    }
+    assert_true(log_start_offset(model.log) >= least);
+    assert_true(log_start_offset(model.log) <= most);
+}
+
 /* What the log now holds must be old entries, unchanged, up to a point not before the floor. */
 static void check_recovered(void)
 {
@@ -198,6 +217,7 @@ static void check_recovered(void)
     model.count = count;
     model.commit = model.floor > first - 1 ? model.floor : first - 1;
     log_set_commit(model.log, model.commit);
+    check_start();
     model.floor = last;
 }
 
@@ -216,6 +236,15 @@ static void submit(bool hard_state)
     log_stream_submit(model.stream, &write, 1, written);
 }
 
+static void append_start_move(void)
+{
+    uint64_t start = log_start_offset(model.log);
+    uint64_t end = log_offset_after(model.log, model.commit);
+    fixture_append_start_move(model.log, model.term,
+                              start + prng_below(&model.prng, end - start + 1));
+    assert_int_equal(log_start_offset(model.log), start); /* not before it is committed */
+}
+
 static void append_some(void)
 {
     static struct model_entry entries[64];
@@ -226,6 +255,8 @@ static void append_some(void)
         fixture_append_term(model.log, model.term);
     } else if (kind == 1 && log_last_index(model.log) > 0) {
         fixture_append_membership(model.log, model.term, (uint8_t)prng_next(&model.prng));
+    } else if (kind == 3) {
+        append_start_move();
     } else {
         fixture_append_batch(model.log, model.term, 1 + (uint32_t)prng_below(&model.prng, 5),
                              prng_below(&model.prng, kind == 2 ? 3000 : 200),
@@ -417,6 +448,7 @@ static void commit_some(void)
     if (model.floor > model.commit) {
         model.commit += prng_below(&model.prng, model.floor - model.commit + 1);
         log_set_commit(model.log, model.commit);
+        check_start();
     }
 }
 
@@ -445,6 +477,7 @@ static void retain_some(void)
 
 static void check_positions(void)
 {
+    check_start();
     for (int i = 0; i < 3 && model.count > 0; i++) {
         const struct model_entry *entry = &model.entries[prng_below(&model.prng, model.count)];
         if (entry->kind != LOG_ENTRY_BATCH) {

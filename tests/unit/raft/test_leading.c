@@ -31,10 +31,28 @@ static void a_follower_refuses_what_leaders_do(void **state)
     uint64_t barrier = 0;
     struct raft_progress_view view;
     assert_int_equal(raft_propose(raft, 1, 1, &entry), RAFT_NOT_LEADER);
+    assert_int_equal(raft_propose_control(raft, 8, &entry), RAFT_NOT_LEADER);
     assert_int_equal(raft_propose_membership(raft, &fewer, &entry), RAFT_NOT_LEADER);
     assert_int_equal(raft_transfer_leadership(raft, 2, 1), RAFT_NOT_LEADER);
     assert_int_equal(raft_read_barrier(raft, &barrier), RAFT_NOT_LEADER);
     assert_false(raft_progress(raft, 2, &view));
+    raft_free(raft);
+}
+
+static void a_control_entry_takes_one_index(void **state)
+{
+    (void)state;
+    struct raft *raft = new_leader();
+    struct raft_entry entry;
+    assert_int_equal(raft_propose(raft, 5, 100, &entry), RAFT_OK);
+    uint64_t last = entry.last_index;
+    assert_int_equal(raft_propose_control(raft, 8, &entry), RAFT_OK);
+    assert_int_equal(entry.kind, RAFT_ENTRY_CONTROL);
+    assert_int_equal(entry.first_index, last + 1);
+    assert_int_equal(entry.last_index, last + 1);
+    assert_int_equal(entry.term, raft_term(raft));
+    assert_int_equal(raft_last_index(raft), last + 1);
+    fixture_drain(raft);
     raft_free(raft);
 }
 
@@ -276,6 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_a_voter_to_be_needs_its_vote),
         cmocka_unit_test(a_follower_refuses_what_leaders_do),
+        cmocka_unit_test(a_control_entry_takes_one_index),
         cmocka_unit_test(only_members_have_progress),
         cmocka_unit_test(a_leader_knows_when_followers_were_heard_and_caught_up),
         cmocka_unit_test(a_tick_before_its_time_does_nothing),

@@ -87,7 +87,9 @@ static struct buf *sample(void)
     }
     uint8_t bytes[REPLICA_MEMBERSHIP_BYTES_MAX];
     struct raft_membership members = {.voter_count = 2, .voters = {1, 3}};
-    struct log_entry entries[4] = {
+    uint8_t start[LOG_START_MOVE_BYTES];
+    log_start_move_encode(25, start);
+    struct log_entry entries[5] = {
         {.first_index = 41, .last_index = 41, .term = 7, .kind = LOG_ENTRY_TERM_START},
         batch_entry(42, 30, 7, 10),
         batch_entry(43, 31, 7, 5000),
@@ -96,8 +98,13 @@ static struct buf *sample(void)
          .term = 7,
          .kind = LOG_ENTRY_MEMBERSHIP,
          .payload = {NULL, bytes, replica_membership_encode(&members, bytes)}},
+        {.first_index = 45,
+         .last_index = 45,
+         .term = 7,
+         .kind = LOG_ENTRY_START_MOVE,
+         .payload = {NULL, start, sizeof start}},
     };
-    replica_frame_add_append(&frame, &append, entries, 4);
+    replica_frame_add_append(&frame, &append, entries, 5);
     static const uint8_t content[1000];
     struct replica_snapshot_chunk chunk = {
         .group_id = 2000,
@@ -163,12 +170,17 @@ static void everything_comes_back(void **state)
     replica_frame_reader_next(&reader, &item);
     assert_int_equal(item.kind, REPLICA_FRAME_MESSAGE);
     assert_int_equal(item.message.commit, 42);
-    assert_int_equal(item.message.entry_count, 4);
+    assert_int_equal(item.message.entry_count, 5);
     assert_int_equal(item.message.entries[0].kind, RAFT_ENTRY_NOOP);
     assert_int_equal(item.message.entries[2].first_index, 43);
     assert_int_equal(item.message.entries[2].kind, RAFT_ENTRY_DATA);
     assert_ptr_equal(reader.payloads[2].buf, body);
     assert_int_equal(item.message.entries[3].membership.voters[1], 3);
+    assert_int_equal(item.message.entries[4].kind, RAFT_ENTRY_CONTROL);
+    uint64_t start_offset = 0;
+    assert_true(log_start_move_decode(reader.payloads[4].data, reader.payloads[4].length_bytes,
+                                      &start_offset));
+    assert_int_equal(start_offset, 25);
     replica_frame_reader_next(&reader, &item);
     assert_int_equal(item.kind, REPLICA_FRAME_CHUNK);
     assert_int_equal(item.chunk.place.next_offset, 14);

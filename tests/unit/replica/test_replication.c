@@ -86,6 +86,69 @@ static void leader_lost_and_back(void **state)
     assert_int_equal(nodes_applier(cluster, old, 1001)->batches, 200);
 }
 
+static bool every_start_has_moved(struct nodes *nodes)
+{
+    for (uint32_t i = 0; i < nodes->count; i++) {
+        struct replica_group *group = nodes_group(nodes, i, nodes->group_id);
+        if (group != NULL && log_start_offset(replica_group_log(group)) != nodes->wanted) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void a_moved_start_reaches_every_replica_and_stays(void **state)
+{
+    (void)state;
+    start_everywhere(1001);
+    nodes_write(cluster, 1001, 100, 100);
+    uint32_t away = (nodes_leader(cluster) + 1) % 3;
+    nodes_cut_off(cluster, away);
+    uint32_t leader = nodes_leader(cluster);
+    struct replica_group *group = nodes_group(cluster, leader, 1001);
+    assert_int_equal(replica_propose_start(nodes_group(cluster, away, 1001), 40),
+                     REPLICA_NOT_LEADER);
+    assert_int_equal(replica_propose_start(group, 40), REPLICA_OK);
+    assert_int_equal(log_start_offset(replica_group_log(group)), 0); /* not committed yet */
+    assert_int_equal(log_next_offset(replica_group_log(group)), 100);
+    nodes_connect(cluster);
+    cluster->wanted = 40;
+    nodes_run_until(cluster, every_start_has_moved);
+
+    for (uint32_t i = 0; i < 3; i++) {
+        nodes_stop_manager(cluster, i);
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        nodes_start_manager(cluster, i);
+        struct replica_group_spec spec = nodes_spec(cluster, i, 1001, 3);
+        assert_int_equal(nodes_start_group(cluster, i, &spec), REPLICA_OK);
+    }
+    nodes_connect(cluster);
+    nodes_run_until(cluster, nodes_have_leader);
+    cluster->wanted = 40;
+    nodes_run_until(cluster, every_start_has_moved);
+    nodes_write(cluster, 1001, 10, 100);
+    nodes_assert_equal(cluster, 1001);
+}
+
+static void an_uncommitted_move_of_the_start_is_undone(void **state)
+{
+    (void)state;
+    start_everywhere(1001);
+    nodes_write(cluster, 1001, 20, 100);
+    uint32_t old = nodes_leader(cluster);
+    nodes_cut_off(cluster, old);
+    enum replica_result result = replica_propose_start(nodes_group(cluster, old, 1001), 15);
+    assert_true(result == REPLICA_OK || result == REPLICA_NOT_LEADER);
+    nodes_write(cluster, 1001, 10, 100);
+    nodes_connect(cluster);
+    cluster->wanted = 30;
+    nodes_run_until(cluster, nodes_have_applied);
+    cluster->wanted = 0;
+    nodes_run_until(cluster, every_start_has_moved);
+    nodes_assert_equal(cluster, 1001);
+}
+
 static void uncommitted_tail_is_replaced(void **state)
 {
     (void)state;
@@ -358,6 +421,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(three_elect_and_replicate, begin, finish),
         cmocka_unit_test_setup_teardown(large_batches_arrive, begin, finish),
         cmocka_unit_test_setup_teardown(leader_lost_and_back, begin, finish),
+        cmocka_unit_test_setup_teardown(a_moved_start_reaches_every_replica_and_stays, begin,
+                                        finish),
+        cmocka_unit_test_setup_teardown(an_uncommitted_move_of_the_start_is_undone, begin, finish),
         cmocka_unit_test_setup_teardown(uncommitted_tail_is_replaced, begin, finish),
         cmocka_unit_test_setup_teardown(restart_finds_everything, begin, finish),
         cmocka_unit_test_setup_teardown(follower_catches_up_from_disk, begin, finish),

@@ -137,6 +137,36 @@ static void follower_is_sent_a_snapshot(void **state)
     nodes_assert_equal(cluster, GROUP);
 }
 
+static bool start_has_moved(struct nodes *nodes)
+{
+    for (uint32_t i = 0; i < nodes->count; i++) {
+        struct replica_group *group = nodes_group(nodes, i, GROUP);
+        if (group == NULL || log_start_offset(replica_group_log(group)) != nodes->wanted) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The move stands behind what the snapshot restores of the log, and before what it restores of the
+ * state. */
+static void who_is_sent_a_snapshot_has_the_moved_start(void **state)
+{
+    (void)state;
+    uint32_t away = leave_one_behind();
+    struct replica_group *leader = nodes_group(cluster, nodes_leader(cluster), GROUP);
+    uint64_t start_offset = replica_high_watermark(leader);
+    assert_int_equal(replica_propose_start(leader, start_offset), REPLICA_OK);
+    nodes_write(cluster, GROUP, 5, 100);
+    nodes_start_manager(cluster, away);
+    assert_int_equal(start(away, true), REPLICA_OK);
+    nodes_connect(cluster);
+    cluster->wanted = 110;
+    nodes_run_until(cluster, nodes_have_applied);
+    cluster->wanted = start_offset;
+    nodes_run_until(cluster, start_has_moved);
+}
+
 static bool follower_failed(struct nodes *nodes)
 {
     struct replica_manager *manager = nodes->node[nodes->wanted].manager;
@@ -220,6 +250,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(snapshot_at_stop_saves_applying, begin, finish),
         cmocka_unit_test_setup_teardown(prefix_is_dropped_after_a_snapshot, begin, finish),
         cmocka_unit_test_setup_teardown(follower_is_sent_a_snapshot, begin, finish),
+        cmocka_unit_test_setup_teardown(who_is_sent_a_snapshot_has_the_moved_start, begin, finish),
         cmocka_unit_test_setup_teardown(refused_snapshot_fails_the_group, begin, finish),
         cmocka_unit_test_setup_teardown(interrupted_install_is_finished, begin, finish),
         cmocka_unit_test_setup_teardown(damaged_snapshot_is_never_taken_for_none, begin, finish),
