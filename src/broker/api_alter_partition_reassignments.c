@@ -146,7 +146,11 @@ static void committed(struct proposal_line *line, uint32_t position, enum wire_e
 {
     struct reassignment_work *work = container_of(line, struct reassignment_work, line);
     (void)change; /* who is concerned follows the metadata */
-    if (error != WIRE_ERROR_NONE) {
+    if (error == WIRE_ERROR_UNKNOWN_TOPIC_ID) {
+        /* Deleted while the wish was on its way; whoever asks knows the topic by its name. */
+        refuse(&work->wishes[position], WIRE_ERROR_UNKNOWN_TOPIC_OR_PARTITION,
+               "The topic was deleted meanwhile.");
+    } else if (error != WIRE_ERROR_NONE) {
         refuse(&work->wishes[position], error, "The reassignment was not begun.");
     }
 }

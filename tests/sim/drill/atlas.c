@@ -12,16 +12,24 @@
 #include "drill/drill.h"
 #include "drill/rest.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #define MS 1000000ull
 #define EXCUSE_NS (60000 * MS)
+#define ROT_PATH_SIZE 128
 
 struct atlas {
     struct drill *drill;
     bool is_on;
     bool is_scheduled;
     uint64_t faults;
-    uint32_t injured; /* the host that lost its disk or some of it; 0: none */
-    bool is_wiped;    /* the injured one lost all */
+    uint32_t injured;             /* the host that lost its disk or some of it; 0: none */
+    bool is_wiped;                /* the injured one lost all */
+    char rot_path[ROT_PATH_SIZE]; /* where a bit of the injured one's flipped; "": nowhere */
+    uint64_t rot_position;
+    uint8_t rot_byte;    /* as it is now */
+    uint32_t swapped[2]; /* hosts that have each other's disk; 0: none */
     uint64_t excused_until_ns[SWARM_BROKERS_MAX + 1]; /* its disk fails by our hand */
 };
 
@@ -236,13 +244,132 @@ static void fault_disk_error(struct atlas *atlas)
     bool is_read = draw(atlas, 2) == 0;
     uint32_t host = draw_host(atlas);
     if (is_read) {
-        if (atlas->injured != 0 || !swarm_bears_a_loss(&atlas->drill->swarm)) {
+        if (atlas->injured != 0 || atlas->swapped[0] != 0 ||
+            !swarm_bears_a_loss(&atlas->drill->swarm)) {
             return;
         }
         atlas->injured = host;
     }
     excuse(atlas, host);
     sim_disk_fault(host_at(atlas, host), is_read ? SIM_DISK_READ_FAILS : SIM_DISK_WRITE_FAILS, "");
+}
+
+/* ---- Somebody else's ---- */
+
+static void exchange_disks(struct atlas *atlas, uint32_t one, uint32_t other)
+{
+    sim_host_kill(host_at(atlas, one));
+    sim_host_kill(host_at(atlas, other));
+    sim_host_swap_disks(host_at(atlas, one), host_at(atlas, other));
+}
+
+static void swap_back(struct atlas *atlas, uint32_t one, uint32_t other)
+{
+    if (one != 0 && atlas->swapped[0] == one && atlas->swapped[1] == other) {
+        exchange_disks(atlas, one, other);
+        atlas->swapped[0] = 0;
+    }
+}
+
+/* Both are refused when they start, for as long as it lasts.  Nothing is lost by it. */
+static void fault_swap(struct atlas *atlas)
+{
+    uint32_t one = draw_host(atlas);
+    uint32_t other = draw_host(atlas);
+    uint64_t span_ns = draw_span_ns(atlas);
+    if (one == other || atlas->injured != 0 || atlas->swapped[0] != 0) {
+        return;
+    }
+    excuse(atlas, one);
+    excuse(atlas, other);
+    exchange_disks(atlas, one, other);
+    atlas->swapped[0] = one;
+    atlas->swapped[1] = other;
+    relieve_later(atlas, one, other, span_ns, swap_back);
+}
+
+static void check_swapped(struct atlas *atlas)
+{
+    for (uint32_t i = 0; atlas->swapped[0] != 0 && i < 2; i++) {
+        if (sim_host_state(host_at(atlas, atlas->swapped[i])) == SIM_HOST_RUNNING) {
+            sim_world_fail(atlas->drill->world,
+                           "foreign-directory: broker %u runs with the data directory of broker %u",
+                           atlas->swapped[i], atlas->swapped[1 - i]);
+        }
+    }
+}
+
+/* ---- Rot ---- */
+
+/* The closed segments of partitions' replicas: all but the last of each group. */
+struct closed_segments {
+    struct atlas *atlas;
+    char last[ROT_PATH_SIZE]; /* the one before in order of names: closed if the next is its group's
+                               */
+    char chosen[ROT_PATH_SIZE];
+    uint32_t seen;
+};
+
+static bool is_segment(const char *path)
+{
+    size_t length = strlen(path);
+    return strncmp(path, "data/groups/", 12) == 0 && strncmp(path, "data/groups/1/", 14) != 0 &&
+           strstr(path, "damaged") == NULL && length > 4 && length < ROT_PATH_SIZE &&
+           strcmp(path + length - 4, ".log") == 0;
+}
+
+static bool consider_segment(const char *path, uint64_t size_bytes, void *context)
+{
+    struct closed_segments *segments = context;
+    (void)size_bytes;
+    if (!is_segment(path)) {
+        return true;
+    }
+    size_t directory = (size_t)(strrchr(path, '/') - path) + 1;
+    if (strncmp(segments->last, path, directory) == 0 &&
+        draw(segments->atlas, ++segments->seen) == 0) {
+        memcpy(segments->chosen, segments->last, sizeof segments->chosen);
+    }
+    (void)snprintf(segments->last, sizeof segments->last, "%s", path);
+    return true;
+}
+
+/* What tells a torn batch from a rotten one ends with the last checkpoint, so the last segment is
+ * left alone (design/log.md). */
+static void fault_rot(struct atlas *atlas)
+{
+    uint32_t number = draw_host(atlas);
+    struct closed_segments segments = {.atlas = atlas};
+    if (atlas->injured != 0 || atlas->swapped[0] != 0 ||
+        !swarm_bears_a_loss(&atlas->drill->swarm)) {
+        return;
+    }
+    sim_disk_list(host_at(atlas, number), consider_segment, &segments);
+    if (segments.chosen[0] == 0) {
+        return;
+    }
+    struct buf *file = sim_disk_read(host_at(atlas, number), segments.chosen);
+    atlas->rot_position = prng_below(&atlas->drill->prng, file->length_bytes);
+    atlas->rot_byte = file->data[atlas->rot_position] ^ (uint8_t)(1u << draw(atlas, 8));
+    memcpy(atlas->rot_path, segments.chosen, sizeof atlas->rot_path);
+    buf_release(file);
+    sim_disk_set_byte(host_at(atlas, number), atlas->rot_path, atlas->rot_position,
+                      atlas->rot_byte);
+    sim_world_trace(atlas->drill->world, "host %u: byte %lu of %s is rotten", number,
+                    (unsigned long)atlas->rot_position, atlas->rot_path);
+    atlas->injured = number;
+}
+
+static bool has_rot(const struct atlas *atlas)
+{
+    if (atlas->rot_path[0] == 0) {
+        return false;
+    }
+    struct buf *file = sim_disk_read(atlas->drill->hosts[atlas->injured], atlas->rot_path);
+    bool is_there = file != NULL && atlas->rot_position < file->length_bytes &&
+                    file->data[atlas->rot_position] == atlas->rot_byte;
+    buf_release(file);
+    return is_there;
 }
 
 static void fault_sync_error(struct atlas *atlas)
@@ -255,7 +382,7 @@ static void fault_sync_error(struct atlas *atlas)
 static void fault_wipe(struct atlas *atlas)
 {
     uint32_t voters = atlas->drill->swarm.controllers;
-    if (atlas->injured != 0 || voters == atlas->drill->swarm.brokers) {
+    if (atlas->injured != 0 || atlas->swapped[0] != 0 || voters == atlas->drill->swarm.brokers) {
         return;
     }
     uint32_t host = voters + 1 + draw(atlas, atlas->drill->swarm.brokers - voters);
@@ -281,6 +408,11 @@ static void fault_topic_churn(struct atlas *atlas)
     drill_admin_churn(atlas->drill->admin, draw(atlas, 4) != 0);
 }
 
+static void fault_move(struct atlas *atlas)
+{
+    drill_mover_move(atlas->drill->mover, draw(atlas, 4) != 0);
+}
+
 typedef void (*fault_act)(struct atlas *atlas);
 
 static const fault_act fault_acts[SWARM_FAULT_KINDS] = {
@@ -302,6 +434,9 @@ static const fault_act fault_acts[SWARM_FAULT_KINDS] = {
     [SWARM_WIPE] = fault_wipe,
     [SWARM_TOPIC_CHURN] = fault_topic_churn,
     [SWARM_SYNC_ERROR] = fault_sync_error,
+    [SWARM_MOVE] = fault_move,
+    [SWARM_ROT] = fault_rot,
+    [SWARM_SWAP] = fault_swap,
 };
 
 static void strike(void *context);
@@ -360,6 +495,7 @@ void atlas_calm(struct atlas *atlas)
     struct sim_network_options network = sim_world_options_calm(0).network;
     struct sim_disk_options disk = sim_world_options_calm(0).disk;
     atlas->is_on = false;
+    swap_back(atlas, atlas->swapped[0], atlas->swapped[1]);
     sim_network_heal_all(atlas->drill->world);
     sim_network_set_options(atlas->drill->world, &network);
     for (uint32_t i = 1; i <= atlas->drill->swarm.brokers; i++) {
@@ -372,6 +508,9 @@ void atlas_calm(struct atlas *atlas)
         sim_disk_set_capacity(host, UINT64_C(1) << 40);
     }
     drill_admin_churn(atlas->drill->admin, false);
+    if (atlas->drill->mover != NULL) {
+        drill_mover_move(atlas->drill->mover, false);
+    }
     atlas_watch(atlas);
 }
 
@@ -392,11 +531,13 @@ bool atlas_has_wiped(const struct atlas *atlas)
 
 void atlas_watch(struct atlas *atlas)
 {
+    check_swapped(atlas);
     if (atlas->injured != 0 && !sim_disk_has_fault(host_at(atlas, atlas->injured)) &&
-        rest_host_is_whole(atlas->drill, atlas->injured)) {
+        !has_rot(atlas) && rest_host_is_whole(atlas->drill, atlas->injured)) {
         sim_world_trace(atlas->drill->world, "host %u is whole again", atlas->injured);
         atlas->injured = 0;
         atlas->is_wiped = false;
+        atlas->rot_path[0] = 0;
     }
 }
 

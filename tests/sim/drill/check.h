@@ -77,6 +77,11 @@ void check_assigned(struct check_groups *groups, int32_t generation, uint32_t to
 /* Everything acknowledged in the lasting topics is committed as read. */
 bool check_group_has_caught_up(const struct check_groups *groups);
 
+/* ---- check_places.c ---- */
+
+/* At rest: replicas are where the metadata says, and it says what the mover was promised. */
+void check_places_at_rest(struct drill *drill);
+
 /* ---- check_raft.c: between events ---- */
 
 struct check_raft;

@@ -57,6 +57,7 @@ struct seen {
     uint64_t group_id;
     uint64_t look;  /* the latest at which it ran */
     uint32_t start; /* of the process */
+    uint32_t incarnation;
     bool is_leader;
     uint64_t term;
     uint64_t last;
@@ -203,12 +204,21 @@ static bool may_have_saved(const struct check_raft *check, uint32_t host, const 
     return seen->saved >= index || ended_unseen || is_new;
 }
 
+/* While a membership is not committed, what stands before it may have been committed by the one
+ * before. */
+static bool membership_is_settled(struct check_raft *check, uint32_t host, uint64_t group_id)
+{
+    struct broker *broker = sim_host_broker(check->drill->hosts[host]);
+    const struct replica_group *group = broker == NULL ? NULL : rest_find_group(broker, group_id);
+    return group != NULL && raft_membership_equal(raft_membership(group->raft), &group->membership);
+}
+
 static void check_majority(struct check_raft *check, const struct truth *truth, uint32_t host,
                            const struct raft *raft, uint64_t index, uint64_t term)
 {
     const struct raft_membership *members = raft_membership(raft);
     uint32_t durable = 0;
-    if (atlas_has_wiped(check->drill->atlas)) {
+    if (atlas_has_wiped(check->drill->atlas) || !membership_is_settled(check, host, truth->id)) {
         return;
     }
     for (uint32_t i = 0; i < members->voter_count; i++) {
@@ -358,8 +368,9 @@ static void look(struct check_raft *check, uint32_t host, uint32_t start,
         return;
     }
     struct truth *truth = truth_of(check, group->id);
-    if (replica_group_is_joining(group) && raft_last_index(raft) < seen->last) {
-        /* Another life of the replica: its broker found it damaged, or gave it up and got it back.
+    if (seen->incarnation != group->incarnation ||
+        (replica_group_is_joining(group) && raft_last_index(raft) < seen->last)) {
+        /* Another life of the replica: its broker gave it up and got it back, or found it damaged.
          */
         *seen = (struct seen){.group_id = group->id, .look = check->looks[host]};
     }
@@ -385,6 +396,7 @@ static void look(struct check_raft *check, uint32_t host, uint32_t start,
     uint64_t durable = saved < commit ? saved : commit;
     seen->durable = durable > seen->durable ? durable : seen->durable;
     seen->start = start;
+    seen->incarnation = group->incarnation;
     seen->is_leader = raft_role(raft) == RAFT_LEADER;
     seen->term = raft_term(raft);
     seen->last = raft_last_index(raft);

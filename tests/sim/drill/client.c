@@ -10,9 +10,11 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "wire/alter_partition_reassignments.h"
 #include "wire/api_versions.h"
 #include "wire/create_topics.h"
 #include "wire/delete_topics.h"
+#include "wire/elect_leaders.h"
 #include "wire/fetch.h"
 #include "wire/find_coordinator.h"
 #include "wire/heartbeat.h"
@@ -43,10 +45,12 @@ struct api_row {
     int16_t flexible_from;
 };
 
+#define CLIENT_FIRST_OPERATOR_API CLIENT_ALTER_REASSIGNMENTS
+
 static const struct api_row api_rows[CLIENT_API_COUNT] = {
 #define CLIENT_API_ROW(name, prefix, least)                                                        \
     [name] = {prefix##_TYPE, least, prefix##_VERSION_MAX, prefix##_FLEXIBLE_MIN},
-    CLIENT_APIS(CLIENT_API_ROW)
+    CLIENT_APIS(CLIENT_API_ROW) CLIENT_OPERATOR_APIS(CLIENT_API_ROW)
 #undef CLIENT_API_ROW
 };
 
@@ -274,11 +278,14 @@ void client_send(struct client *client, uint32_t broker, enum client_api api,
 
 static void draw_versions(struct client *client)
 {
-    for (uint32_t api = 0; api < CLIENT_API_COUNT; api++) {
+    for (uint32_t api = 0; api < CLIENT_FIRST_OPERATOR_API; api++) {
         const struct api_row *row = &api_rows[api];
         uint64_t count = (uint64_t)(row->version_most - row->version_least + 1);
         client->versions[api] =
             (int16_t)(row->version_least + (int16_t)prng_below(&client->prng, count));
+    }
+    for (uint32_t api = CLIENT_FIRST_OPERATOR_API; api < CLIENT_API_COUNT; api++) {
+        client->versions[api] = api_rows[api].version_most;
     }
 }
 

@@ -48,10 +48,14 @@ enum client_result { CLIENT_ANSWERED, CLIENT_UNSENT, CLIENT_LOST };
     X(CLIENT_LEAVE_GROUP, LEAVE_GROUP, 0)                                                          \
     X(CLIENT_OFFSET_COMMIT, OFFSET_COMMIT, 2)                                                      \
     X(CLIENT_OFFSET_FETCH, OFFSET_FETCH, 1)
+/* And those of operators, who speak the newest version. */
+#define CLIENT_OPERATOR_APIS(X)                                                                    \
+    X(CLIENT_ALTER_REASSIGNMENTS, ALTER_PARTITION_REASSIGNMENTS, 1)                                \
+    X(CLIENT_ELECT_LEADERS, ELECT_LEADERS, 1)
 
 enum client_api {
 #define CLIENT_API_MEMBER(name, prefix, least) name,
-    CLIENT_APIS(CLIENT_API_MEMBER)
+    CLIENT_APIS(CLIENT_API_MEMBER) CLIENT_OPERATOR_APIS(CLIENT_API_MEMBER)
 #undef CLIENT_API_MEMBER
         CLIENT_API_COUNT
 };

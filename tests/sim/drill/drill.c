@@ -27,6 +27,7 @@
 #define READ_NS (30000 * MS)
 #define END_NS (120000 * MS)
 #define WATCH_NS (50 * MS)
+#define LEADER_BALANCE_DELAY_MS 1000 /* where things move; elsewhere it is the default */
 
 const char *drill_phase_name(enum drill_phase phase)
 {
@@ -109,6 +110,9 @@ static void make_hosts(struct drill *drill)
         config->offsets_topic_partitions = 1;
         config->group_initial_rebalance_delay_ms = drill->swarm.group_delay_ms;
         config->group_min_session_timeout_ms = 1;
+        if (drill->swarm.has[SWARM_MOVE]) {
+            config->leader_balance_delay_ms = LEADER_BALANCE_DELAY_MS;
+        }
     }
     for (uint32_t i = 1; i <= drill->swarm.brokers; i++) {
         start(drill, i);
@@ -259,6 +263,9 @@ static bool set_up(struct drill *drill)
     for (uint32_t i = 0; i < drill->swarm.members; i++) {
         add_member(drill);
     }
+    if (drill->swarm.has[SWARM_MOVE]) {
+        drill->mover = drill_mover_new(add_client(drill), drill->swarm.brokers);
+    }
     return true;
 }
 
@@ -271,7 +278,9 @@ static void rage(struct drill *drill)
 
 static bool is_settled(struct drill *drill)
 {
-    if (!drill_admin_is_idle(drill->admin) || !rest_cluster_is_at_rest(drill, NULL, 0)) {
+    if (!drill_admin_is_idle(drill->admin) || atlas_has_injured(drill->atlas) ||
+        (drill->mover != NULL && !drill_mover_is_idle(drill->mover)) ||
+        !rest_cluster_is_at_rest(drill, NULL, 0)) {
         return false;
     }
     for (uint32_t i = 0; i < drill->producer_count; i++) {
@@ -334,7 +343,9 @@ static bool heal(struct drill *drill)
 {
     enter(drill, DRILL_HEAL);
     atlas_calm(drill->atlas);
-    bool bears_one_down = swarm_bears_a_loss(&drill->swarm) && !atlas_has_injured(drill->atlas);
+    /* What moves to a broker that is down waits for it. */
+    bool bears_one_down = swarm_bears_a_loss(&drill->swarm) && !atlas_has_injured(drill->atlas) &&
+                          drill->mover == NULL;
     if (bears_one_down && prng_below(&drill->prng, 4) == 0) {
         uint32_t host = 1 + (uint32_t)prng_below(&drill->prng, drill->swarm.brokers);
         drill->stays_down[host] = true;
@@ -377,6 +388,7 @@ static bool make_progress(struct drill *drill)
     check_replicas_equal(drill);
     check_states_equal(drill);
     check_topics_at_rest(drill);
+    check_places_at_rest(drill);
     return sim_world_failure(drill->world) == NULL;
 }
 
@@ -431,6 +443,9 @@ static void free_all(struct drill *drill)
     }
     if (drill->admin != NULL) {
         drill_admin_free(drill->admin);
+    }
+    if (drill->mover != NULL) {
+        drill_mover_free(drill->mover);
     }
     for (uint32_t i = 0; i < drill->client_count; i++) {
         client_free(drill->clients[i]);

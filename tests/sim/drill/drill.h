@@ -21,6 +21,7 @@
 #include "drill/consumer.h"
 #include "drill/history.h"
 #include "drill/member.h"
+#include "drill/mover.h"
 #include "drill/producer.h"
 #include "drill/swarm.h"
 #include "world/world.h"
@@ -28,7 +29,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define DRILL_CLIENTS_MAX 12
+#define DRILL_CLIENTS_MAX 13
 #define DRILL_FIRST_CLIENT_HOST 20
 
 enum drill_phase {
@@ -61,6 +62,7 @@ struct drill {
     struct client *clients[DRILL_CLIENTS_MAX];
     uint32_t client_count;
     struct drill_admin *admin;
+    struct drill_mover *mover; /* NULL: nothing is moved in this world */
     struct drill_producer *producers[DRILL_CLIENTS_MAX];
     uint32_t producer_count;
     struct drill_consumer *consumers[DRILL_CLIENTS_MAX];

@@ -12,7 +12,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define LEFTOVER_PATH_SIZE 128
 
 static bool no(char *why, size_t why_size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -36,8 +39,7 @@ struct replica_group *rest_find_group(struct broker *broker, uint64_t group_id)
     return runs ? replica_group_find(replicas, group_id) : NULL;
 }
 
-/* The host that leads a group in the newest term, or 0; its view. */
-static uint32_t find_leader(struct drill *drill, uint64_t group_id, struct replica_group_view *view)
+uint32_t rest_find_leader(struct drill *drill, uint64_t group_id, struct replica_group_view *view)
 {
     uint32_t leader = 0;
     for (uint32_t i = 1; i <= drill->swarm.brokers; i++) {
@@ -68,7 +70,7 @@ static bool is_caught_up(struct drill *drill, uint32_t host, uint64_t group_id, 
         return no(why, why_size, "group %lu does not run on broker %u", (unsigned long)group_id,
                   host);
     }
-    if (find_leader(drill, group_id, &leader) == 0) {
+    if (rest_find_leader(drill, group_id, &leader) == 0) {
         return no(why, why_size, "group %lu has no leader", (unsigned long)group_id);
     }
     /* One that serves what is whole of it until its group goes on without it.  Not so the
@@ -103,7 +105,7 @@ static bool is_caught_up(struct drill *drill, uint32_t host, uint64_t group_id, 
 const struct cluster_metadata *rest_metadata(struct drill *drill)
 {
     struct replica_group_view view;
-    uint32_t leader = find_leader(drill, CLUSTER_CONTROLLER_GROUP_ID, &view);
+    uint32_t leader = rest_find_leader(drill, CLUSTER_CONTROLLER_GROUP_ID, &view);
     if (leader == 0 || view.applied_index != view.last_index) {
         return NULL;
     }
@@ -114,6 +116,24 @@ static bool partition_is_on(const struct cluster_partition *partition, uint32_t 
 {
     uint32_t position;
     return cluster_partition_find_replica(partition, host, &position);
+}
+
+/* One that is on its way out has nothing to catch up with once its group has let it go. */
+static bool is_let_go(struct drill *drill, const struct cluster_partition *partition, uint32_t host)
+{
+    struct replica_group_view leader;
+    uint32_t position;
+    if (!cluster_partition_find_replica(partition, host, &position) ||
+        cluster_partition_wants(partition, position) ||
+        rest_find_leader(drill, partition->group_id, &leader) == 0) {
+        return false;
+    }
+    for (uint32_t i = 0; i < leader.member_count; i++) {
+        if (leader.members[i].node_id == host) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool host_is_whole(struct drill *drill, uint32_t host, char *why, size_t why_size)
@@ -131,6 +151,7 @@ static bool host_is_whole(struct drill *drill, uint32_t host, char *why, size_t 
     while ((topic = cluster_topic_next(metadata, &position)) != NULL) {
         for (uint32_t i = 0; i < topic->partition_count; i++) {
             if (partition_is_on(&topic->partitions[i], host) &&
+                !is_let_go(drill, &topic->partitions[i], host) &&
                 !is_caught_up(drill, host, topic->partitions[i].group_id, why, why_size)) {
                 return false;
             }
@@ -198,8 +219,68 @@ static bool runs_nothing_else(struct drill *drill, uint32_t host, char *why, siz
     return true;
 }
 
+/* What the broker keeps on disk of replicas that have no place there. */
+struct leftover {
+    const struct cluster_metadata *metadata;
+    uint32_t host;
+    const char *prefix;
+    char path[LEFTOVER_PATH_SIZE]; /* "": nothing */
+};
+
+/* "data/groups/<id>/..."; what was moved aside as damaged has another name. */
+static bool consider_file(const char *path, uint64_t size_bytes, void *context)
+{
+    struct leftover *leftover = context;
+    const struct cluster_topic *topic;
+    uint32_t partition;
+    char *end = NULL;
+    (void)size_bytes;
+    if (strncmp(path, leftover->prefix, strlen(leftover->prefix)) != 0) {
+        return true;
+    }
+    uint64_t id = strtoull(path + strlen(leftover->prefix), &end, 10);
+    bool has_place = *end != '/' || id == CLUSTER_CONTROLLER_GROUP_ID ||
+                     (cluster_group_find(leftover->metadata, id, &topic, &partition) &&
+                      partition_is_on(&topic->partitions[partition], leftover->host));
+    if (!has_place) {
+        (void)snprintf(leftover->path, sizeof leftover->path, "%s", path);
+    }
+    return has_place;
+}
+
+static bool keeps_nothing_else(struct drill *drill, uint32_t host, char *why, size_t why_size)
+{
+    struct leftover leftover = {rest_metadata(drill), host, "data/groups/", ""};
+    require(leftover.metadata != NULL);
+    sim_disk_list(drill->hosts[host], consider_file, &leftover);
+    return leftover.path[0] == 0 ||
+           no(why, why_size, "broker %u keeps %s, which has no place there", host, leftover.path);
+}
+
+static bool nothing_moves(struct drill *drill, char *why, size_t why_size)
+{
+    const struct cluster_metadata *metadata = rest_metadata(drill);
+    const struct cluster_topic *topic;
+    size_t position = 0;
+    if (metadata == NULL) {
+        return no(why, why_size, "the controller has no leader that has applied all");
+    }
+    while ((topic = cluster_topic_next(metadata, &position)) != NULL) {
+        for (uint32_t i = 0; i < topic->partition_count; i++) {
+            if (cluster_partition_is_moving(&topic->partitions[i])) {
+                return no(why, why_size, "%s-%u, group %lu, is still being moved", topic->name, i,
+                          (unsigned long)topic->partitions[i].group_id);
+            }
+        }
+    }
+    return true;
+}
+
 bool rest_cluster_is_at_rest(struct drill *drill, char *why, size_t why_size)
 {
+    if (!nothing_moves(drill, why, why_size)) {
+        return false;
+    }
     for (uint32_t i = 1; i <= drill->swarm.brokers; i++) {
         if (drill->stays_down[i]) {
             continue;
@@ -209,7 +290,8 @@ bool rest_cluster_is_at_rest(struct drill *drill, char *why, size_t why_size)
                       sim_host_end_reason(drill->hosts[i]));
         }
         if (!host_is_whole(drill, i, why, why_size) ||
-            !runs_nothing_else(drill, i, why, why_size)) {
+            !runs_nothing_else(drill, i, why, why_size) ||
+            !keeps_nothing_else(drill, i, why, why_size)) {
             return false;
         }
     }

@@ -16,9 +16,13 @@ struct broker;
 struct cluster_metadata;
 struct drill;
 struct replica_group;
+struct replica_group_view;
 
 /* The group, if it runs on the broker, or NULL. */
 struct replica_group *rest_find_group(struct broker *broker, uint64_t group_id);
+
+/* The host that leads a group in the newest term, or 0; its view. */
+uint32_t rest_find_leader(struct drill *drill, uint64_t group_id, struct replica_group_view *view);
 
 /* The copy of the metadata on the controller's leader, or NULL while that has not applied all. */
 const struct cluster_metadata *rest_metadata(struct drill *drill);
@@ -33,8 +37,8 @@ bool rest_host_is_whole(struct drill *drill, uint32_t host);
 bool rest_host_awaits_restart(struct drill *drill, uint32_t host);
 
 /* The whole cluster, but for hosts that stay down, is at rest: all know the same metadata; every
- * group has one leader, all its replicas there have the same committed end, and nothing runs that
- * the metadata does not know.  When not, why (may be NULL) says so. */
+ * group has one leader, all its replicas there have the same committed end, nothing is being moved,
+ * and nothing runs that the metadata does not know.  When not, why (may be NULL) says so. */
 bool rest_cluster_is_at_rest(struct drill *drill, char *why, size_t why_size);
 
 #endif

@@ -40,7 +40,10 @@
     X(SWARM_RESTART, "restart", 35)      /* SIGTERM and start again */                             \
     X(SWARM_WIPE, "wipe", 15)            /* a disk is lost */                                      \
     X(SWARM_TOPIC_CHURN, "churn", 40)    /* topics come and go, some under the same name */        \
-    X(SWARM_SYNC_ERROR, "syncfails", 25) /* a sync fails once, and its pages count as clean */
+    X(SWARM_SYNC_ERROR, "syncfails", 25) /* a sync fails once, and its pages count as clean */     \
+    X(SWARM_MOVE, "move", 50)            /* replicas and leaders are moved */                      \
+    X(SWARM_ROT, "rot", 30)              /* a bit of a closed segment flips */                     \
+    X(SWARM_SWAP, "swap", 20)            /* two brokers have each other's data directory */
 /* Kinds from this one on came later; a half of all seeds has none of them and is the world it was.
  */
 #define SWARM_LATER_FAULTS SWARM_SYNC_ERROR

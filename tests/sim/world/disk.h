@@ -72,6 +72,8 @@ void inode_fail_sync(struct sim_inode *inode, struct prng *prng);
 void inode_lose_write(struct sim_inode *inode, uint64_t position, size_t length);
 /* The durable bytes of the sector at position become these, unseen before the power goes. */
 void inode_misdirect(struct sim_inode *inode, uint64_t position, const void *data, size_t length);
+/* A byte becomes another, as it is seen and as it is durable. */
+void inode_set_byte(struct sim_inode *inode, uint64_t position, uint8_t byte);
 /* Flips a bit of a byte below the durable size. */
 void inode_rot(struct sim_inode *inode, uint64_t position, unsigned bit);
 uint64_t inode_durable_size(const struct sim_inode *inode);

@@ -127,6 +127,14 @@ void sim_disk_write(struct sim_host *host, const char *path, const void *data, s
     ensure(result == 0);
 }
 
+void sim_disk_set_byte(struct sim_host *host, const char *path, uint64_t position, uint8_t byte)
+{
+    struct sim_inode *inode = NULL;
+    int result = disk_find(host->disk, path, &inode);
+    require(result == 0);
+    inode_set_byte(inode, position, byte);
+}
+
 /* ---- Walking all files, in order of name ---- */
 
 struct walk {

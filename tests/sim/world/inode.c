@@ -273,6 +273,16 @@ void inode_rot(struct sim_inode *inode, uint64_t position, unsigned bit)
     }
 }
 
+void inode_set_byte(struct sim_inode *inode, uint64_t position, uint8_t byte)
+{
+    require(position < inode->size);
+    struct inode_sector *sector = sector_find(inode, position / DISK_SECTOR_BYTES);
+    inode->data[position] = byte;
+    if (sector != NULL) {
+        sector->bytes[position % DISK_SECTOR_BYTES] = byte;
+    }
+}
+
 /* ---- Power ---- */
 
 /* What happens to a file's dirty sectors: often all of them share a fate. */

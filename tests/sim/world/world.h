@@ -270,6 +270,9 @@ void sim_disk_slow(struct sim_host *host, uint64_t ns);
  * there is none.  path (may be NULL) receives its name, position its byte. */
 bool sim_disk_rot(struct sim_host *host, const char *part, struct prng *prng, char *path,
                   size_t path_size, uint64_t *position);
+/* Rot at a place of one's choice: what is seen and what is durable of a byte become this.  The file
+ * is there, and longer. */
+void sim_disk_set_byte(struct sim_host *host, const char *path, uint64_t position, uint8_t byte);
 /* The process, if any, has been ended before the next four are called. */
 void sim_host_wipe(struct sim_host *host); /* a new, empty disk */
 void sim_host_swap_disks(struct sim_host *one, struct sim_host *other);
