@@ -85,6 +85,7 @@ struct replica_group {
     bool is_closing;             /* a close is waiting or running */
     bool is_closing_on_worker;   /* it is running */
     bool is_tombstone_due;       /* DELETING: the tombstone is not durable yet */
+    bool tombstone_has_failed;   /* DELETING: and will not be, so nothing may be removed */
     bool is_installing;          /* a snapshot is being made durable: the core gets no input */
     bool is_write_queued;        /* in the manager's writes: what the log holds goes with them */
     bool has_expectations;

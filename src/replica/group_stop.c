@@ -142,7 +142,7 @@ void replica_stop_tombstones_saved(struct replica_manager *manager, int result)
         ensure(group->state == GROUP_DELETING && group->is_tombstone_due);
         group->is_tombstone_due = false;
         if (result < 0) {
-            group->failure = REPLICA_DISK_FAILED;
+            group->tombstone_has_failed = true;
         }
         if (group->holds == 0) {
             replica_group_released(group);
@@ -171,8 +171,8 @@ struct replica_close *replica_close_new(struct replica_group *group)
     struct replica_close *close = memory_allocate_zeroed(sizeof *close);
     close->manager = group->manager;
     close->group = group;
-    close->is_delete = group->state == GROUP_DELETING && group->failure != REPLICA_DISK_FAILED;
-    close->result = group->state == GROUP_DELETING ? group->failure : REPLICA_OK;
+    close->is_delete = group->state == GROUP_DELETING && !group->tombstone_has_failed;
+    close->result = group->tombstone_has_failed ? REPLICA_DISK_FAILED : REPLICA_OK;
     list_node_init(&close->node);
     group->is_closing_on_worker = true;
     close->successor = group->state == GROUP_STOPPING ? group->successor : NULL;

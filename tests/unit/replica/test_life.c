@@ -386,6 +386,22 @@ static void half_created_is_started_anew(void **state)
     nodes_write(cluster, GROUP, 10, 100);
 }
 
+/* A disk that failed while the group was opened is no reason to keep what is to be deleted. */
+static void what_could_not_be_opened_is_deleted(void **state)
+{
+    (void)state;
+    assert_int_equal(start(GROUP), REPLICA_OK);
+    nodes_write(cluster, GROUP, 10, 100);
+    nodes_stop_manager(cluster, 0);
+    assert_int_equal(io_path_remove(path_of("groups/1001/epochs")), 0);
+    assert_int_equal(io_directory_make(path_of("groups/1001/epochs")), 0);
+    nodes_start_manager(cluster, 0);
+    assert_int_equal(start(GROUP), REPLICA_DISK_FAILED);
+    assert_int_equal(nodes_stop_group(cluster, 0, GROUP, true), REPLICA_OK);
+    assert_false(io_path_exists(path_of("groups/1001")));
+    assert_int_equal(start(GROUP), REPLICA_DELETED);
+}
+
 /* The record of the owner is gone, but the log holds data: kept, not served, never removed. */
 static void lost_record_is_damage(void **state)
 {
@@ -630,6 +646,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(scan_visits_whole_groups, begin, finish),
         cmocka_unit_test_setup_teardown(half_created_directories_are_removed, begin, finish),
         cmocka_unit_test_setup_teardown(half_created_is_started_anew, begin, finish),
+        cmocka_unit_test_setup_teardown(what_could_not_be_opened_is_deleted, begin, finish),
         cmocka_unit_test_setup_teardown(lost_record_is_damage, begin, finish),
         cmocka_unit_test_setup_teardown(half_deleted_directories_are_finished, begin, finish),
         cmocka_unit_test_setup_teardown(foreign_directories_are_not_touched, begin, finish),
