@@ -237,7 +237,8 @@ static void pass_due(struct io_timer *timer)
         is_moving = reassignment_pass(shard);
         is_moving = readmission_pass(shard) || is_moving;
     }
-    uint64_t pause_ns = actions == ACTIONS_MAX || is_moving ? AGAIN_NS : INTERVAL_NS;
+    bool is_soon = actions == ACTIONS_MAX || is_moving || repairs_gave_lead_away(shard->repairs);
+    uint64_t pause_ns = is_soon ? AGAIN_NS : INTERVAL_NS;
     io_timer_start(shard->loop, timer, io_now_ns(shard->loop) + pause_ns);
 }
 

@@ -37,6 +37,7 @@ struct repairs {
     struct broker_shard *shard;
     struct map by_group; /* struct repair */
     uint32_t moving;
+    bool gave_lead_away; /* of a damaged replica's group, since that was last asked for */
 };
 
 struct repairs *repairs_new(struct broker_shard *shard)
@@ -62,6 +63,13 @@ void repairs_free(struct repairs *repairs)
 bool repairs_are_idle(const struct repairs *repairs)
 {
     return repairs->moving == 0;
+}
+
+bool repairs_gave_lead_away(struct repairs *repairs)
+{
+    bool gave_lead_away = repairs->gave_lead_away;
+    repairs->gave_lead_away = false;
+    return gave_lead_away;
 }
 
 static void send_withdrawal(struct broker_shard *shard, uint32_t to, uint64_t group_id, int64_t ask,
@@ -102,12 +110,14 @@ static void forget(struct repairs *repairs, uint64_t group_id)
     memory_free(map_take(&repairs->by_group, group_id));
 }
 
-/* A leader that met damage handed over at once if somebody was there; if not, it tries again. */
-static void hand_over(struct broker_shard *shard, uint64_t group_id)
+/* A leader that met damage handed over at once if somebody was there; if not, or if it was given
+ * the lead again as the preferred one, it tries again.  Nobody answers what it asks meanwhile. */
+static void hand_over(struct repairs *repairs, uint64_t group_id)
 {
-    struct replica_group *group = replica_group_find(shard->replicas, group_id);
-    if (group != NULL) {
+    struct replica_group *group = replica_group_find(repairs->shard->replicas, group_id);
+    if (group != NULL && replica_standing(group).is_leader) {
         (void)replica_transfer_leadership(group, 0);
+        repairs->gave_lead_away = true;
     }
 }
 
@@ -118,7 +128,7 @@ static void ask(struct repairs *repairs, struct repair *repair)
     struct broker_shard *shard = repairs->shard;
     uint64_t group_id = repair->spec.group_id;
     const struct raft_membership *replicas = &repair->spec.members;
-    hand_over(shard, group_id);
+    hand_over(repairs, group_id);
     for (uint32_t i = 0; i < replicas->voter_count; i++) {
         if (replicas->voters[i] != shard->broker_id) {
             send_withdrawal(shard, replicas->voters[i], group_id, repair->ask, false);
@@ -153,7 +163,7 @@ bool repairs_attend(struct repairs *repairs, const struct cluster_topic *topic, 
     return true;
 }
 
-static void moved(void *context, enum replica_result result)
+static void started(void *context, enum replica_result result)
 {
     struct repair *repair = context;
     struct repairs *repairs = repair->repairs;
@@ -164,7 +174,20 @@ static void moved(void *context, enum replica_result result)
                    repair->spec.group_id, replica_result_text(result));
     }
     forget(repairs, repair->spec.group_id);
-    reconciler_wake(repairs->shard->reconciler); /* which starts what is in its place now */
+    reconciler_wake(repairs->shard->reconciler);
+}
+
+/* What is in its place now is started in any case: if the partition has left this broker or was
+ * deleted meanwhile, the reconciler removes what it sees running. */
+static void moved(void *context, enum replica_result result)
+{
+    struct repair *repair = context;
+    if (result != REPLICA_OK) {
+        started(repair, result);
+        return;
+    }
+    repair->spec.join = true;
+    partition_start(repair->repairs->shard, &repair->spec, started, repair);
 }
 
 static void is_out(struct repairs *repairs, const struct repair_message *message)

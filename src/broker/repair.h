@@ -32,6 +32,10 @@ bool repairs_are_idle(const struct repairs *repairs);
  * be done now, and is not to be started. */
 bool repairs_attend(struct repairs *repairs, const struct cluster_topic *topic, uint32_t partition);
 
+/* Since the last call some damaged replica led its group: it is to be attended again soon, before
+ * the lead comes back to it. */
+bool repairs_gave_lead_away(struct repairs *repairs);
+
 /* WithdrawReplica came from a broker. */
 struct repair_message {
     uint64_t group_id;

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "drill/drill.h"
 #include "drill/rest.h"
+#include "wire/batch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #define MS 1000000ull
 #define EXCUSE_NS (60000 * MS)
 #define ROT_PATH_SIZE 128
+#define BATCH_OFFSET_BYTES 8
 
 struct atlas {
     struct drill *drill;
@@ -334,6 +336,20 @@ static bool consider_segment(const char *path, uint64_t size_bytes, void *contex
     return true;
 }
 
+/* What a broker has checked once it sends unchecked, and the consumer's checksum does not cover the
+ * base offset at a batch's beginning. */
+static bool is_base_offset(const struct buf *file, uint64_t position)
+{
+    struct wire_batch batch;
+    uint64_t at = 0;
+    while (at + BATCH_OFFSET_BYTES <= position &&
+           wire_batch_read(&batch, file->data + at, file->length_bytes - (size_t)at) &&
+           batch.data != NULL && at + batch.total_bytes <= position) {
+        at += batch.total_bytes;
+    }
+    return position < at + BATCH_OFFSET_BYTES;
+}
+
 /* What tells a torn batch from a rotten one ends with the last checkpoint, so the last segment is
  * left alone (design/log.md). */
 static void fault_rot(struct atlas *atlas)
@@ -349,7 +365,9 @@ static void fault_rot(struct atlas *atlas)
         return;
     }
     struct buf *file = sim_disk_read(host_at(atlas, number), segments.chosen);
-    atlas->rot_position = prng_below(&atlas->drill->prng, file->length_bytes);
+    do {
+        atlas->rot_position = prng_below(&atlas->drill->prng, file->length_bytes);
+    } while (is_base_offset(file, atlas->rot_position));
     atlas->rot_byte = file->data[atlas->rot_position] ^ (uint8_t)(1u << draw(atlas, 8));
     memcpy(atlas->rot_path, segments.chosen, sizeof atlas->rot_path);
     buf_release(file);
@@ -358,6 +376,7 @@ static void fault_rot(struct atlas *atlas)
     sim_world_trace(atlas->drill->world, "host %u: byte %lu of %s is rotten", number,
                     (unsigned long)atlas->rot_position, atlas->rot_path);
     atlas->injured = number;
+    atlas->drill->history.has_rot = true;
 }
 
 static bool has_rot(const struct atlas *atlas)
@@ -538,6 +557,7 @@ void atlas_watch(struct atlas *atlas)
         atlas->injured = 0;
         atlas->is_wiped = false;
         atlas->rot_path[0] = 0;
+        atlas->drill->history.has_rot = false;
     }
 }
 

@@ -97,6 +97,7 @@ struct history {
     uint64_t unknown;
     uint64_t records_read;
     bool is_at_end; /* the last reading has begun */
+    bool has_rot;   /* somewhere bytes are not what was written, and consumers may be given them */
 };
 
 void history_init(struct history *history, struct sim_world *world);
