@@ -29,6 +29,8 @@ void api_list_partition_reassignments(struct request *request);
 void api_describe_configs(struct request *request);
 void api_alter_configs(struct request *request);
 void api_incremental_alter_configs(struct request *request);
+void api_describe_log_dirs(struct request *request);
+void api_alter_replica_log_dirs(struct request *request);
 void api_describe_quorum(struct request *request);
 void api_describe_cluster(struct request *request);
 void api_unregister_broker(struct request *request);

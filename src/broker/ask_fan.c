@@ -32,6 +32,12 @@ bool ask_fan_make(struct ask_fan *fan, struct request *request, uint64_t count, 
     return true;
 }
 
+void ask_fan_shorten(struct ask_fan *fan, uint32_t count)
+{
+    require(count <= fan->count);
+    fan->count = count;
+}
+
 void ask_fan_place(struct ask_item *item, const struct cluster_topic *topic, enum wire_error error,
                    int32_t partition)
 {

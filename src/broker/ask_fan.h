@@ -42,6 +42,9 @@ struct ask_fan {
 bool ask_fan_make(struct ask_fan *fan, struct request *request, uint64_t count, size_t item_bytes,
                   size_t answer_bytes);
 
+/* Only the first count of the items made are asked. */
+void ask_fan_shorten(struct ask_fan *fan, uint32_t count);
+
 /* Where the partition is that the item asks for.  topic NULL: error says why it is not known. */
 void ask_fan_place(struct ask_item *item, const struct cluster_topic *topic, enum wire_error error,
                    int32_t partition);

@@ -163,4 +163,15 @@ struct delete_ask {
 
 void delete_perform(struct broker_shard *shard, struct ask *ask);
 
+/* ---- Sizes ---- */
+
+struct size_item {
+    struct ask_item head; /* first */
+    int32_t partition;
+    bool is_here; /* a replica of it runs here */
+    uint64_t size_bytes;
+};
+
+void sizes_perform(struct broker_shard *shard, struct ask *ask);
+
 #endif
