@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "broker/api.h"
 #include "broker/broker_process.h"
+#include "broker/controller_upkeep.h"
 #include "broker/repair.h"
 #include "wire/withdraw_replica.h"
 
@@ -33,7 +34,13 @@ void api_withdraw_replica(struct request *request)
         request_malformed(request, &cursor);
         return;
     }
-    if (message.group_id >= CLUSTER_FIRST_PARTITION_GROUP_ID) {
+    if (message.group_id == CLUSTER_CONTROLLER_GROUP_ID) {
+        controller_upkeep_withdraw(request->shard->controller_upkeep,
+                                   &(struct repair_message){.group_id = CLUSTER_CONTROLLER_GROUP_ID,
+                                                            .ask = message.ask,
+                                                            .from = request->peer_broker_id,
+                                                            .is_out = message.is_out});
+    } else if (message.group_id >= CLUSTER_FIRST_PARTITION_GROUP_ID) {
         struct withdrawal *withdrawal = memory_allocate_zeroed(sizeof *withdrawal);
         list_node_init(&withdrawal->message.node);
         withdrawal->message.deliver = deliver;

@@ -154,11 +154,23 @@ static struct raft_membership founding_members(const struct broker_shard *shard)
     return members;
 }
 
+/* Nobody else could fill the replica here. */
+static bool is_alone(const struct broker_shard *shard)
+{
+    const struct broker_config *config = shard->config;
+    return config->controller_count == 0 ||
+           (config->controller_count == 1 && config->controllers[0].id == shard->broker_id);
+}
+
 static void group_started(void *context, enum replica_result result, struct replica_group *group)
 {
     struct controller *controller = context;
-    if (result != REPLICA_OK && controller->shard->broker->is_stopping) {
+    const struct broker_shard *shard = controller->shard;
+    if (result != REPLICA_OK && shard->broker->is_stopping) {
         return; /* the end came first */
+    }
+    if (result == REPLICA_DAMAGED && !is_alone(shard)) {
+        return; /* controller_repair.h */
     }
     if (result != REPLICA_OK) {
         trace_error("the controller group cannot start: %s", replica_result_text(result));
@@ -167,13 +179,12 @@ static void group_started(void *context, enum replica_result result, struct repl
     controller->group = group;
 }
 
-static void founders_known(void *context)
+static void start_group(struct broker_shard *shard, bool join)
 {
-    struct broker_shard *shard = context;
     struct controller *controller = shard->controller;
     struct replica_group_spec spec = {
         .group_id = CLUSTER_CONTROLLER_GROUP_ID,
-        .join = !founding_is_founder(shard->founding),
+        .join = join,
         .members = founding_members(shard),
         .applier = &controller->applier,
         .log = {.segment_bytes = CONTROLLER_SEGMENT_BYTES,
@@ -185,6 +196,26 @@ static void founders_known(void *context)
         .drop_prefix_after_snapshot = true,
     };
     replica_group_start(shard->replicas, &spec, group_started, controller);
+}
+
+static void founders_known(void *context)
+{
+    struct broker_shard *shard = context;
+    start_group(shard, !founding_is_founder(shard->founding));
+}
+
+void controller_start_again(struct broker_shard *shard)
+{
+    /* What is in its directory says how: that of a damaged one that could not be moved, too. */
+    start_group(shard, true);
+}
+
+void controller_quarantine(struct broker_shard *shard,
+                           void (*done)(void *context, enum replica_result result), void *context)
+{
+    shard->controller->group = NULL;
+    replica_group_quarantine(shard->replicas, CLUSTER_CONTROLLER_GROUP_ID, description,
+                             sizeof description - 1, done, context);
 }
 
 void controller_start(struct broker_shard *shard)

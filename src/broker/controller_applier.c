@@ -54,6 +54,7 @@ static void take_news(struct broker_shard *shard, enum metadata_news news, const
         break;
     case METADATA_RESET:
         cluster_reset(shard->metadata);
+        shard->metadata_is_loaded = false; /* also when the group's replica here was replaced */
         broker_shard_metadata_changed(shard, NULL);
         break;
     }

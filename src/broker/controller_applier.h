@@ -44,6 +44,11 @@ struct controller *controller_new(struct broker_shard *shard);
 /* Starts group 1 on this broker when its founders are known: as one of them, or as a replica that
  * waits to be added. */
 void controller_start(struct broker_shard *shard);
+/* Stops this broker's damaged replica and has an empty one put in its place, which
+ * controller_start_again() starts; as replica_group_quarantine(). */
+void controller_quarantine(struct broker_shard *shard,
+                           void (*done)(void *context, enum replica_result result), void *context);
+void controller_start_again(struct broker_shard *shard);
 void controller_free(struct controller *controller);
 
 #endif

@@ -84,7 +84,7 @@ static bool remove_voter(const struct replica_group_view *view, uint32_t broker_
 
 /* Who is of the cluster is a member, and nobody else but founders on their way. */
 static bool follow_brokers(const struct cluster_metadata *metadata,
-                           const struct replica_group_view *view,
+                           const struct replica_group_view *view, uint32_t withdrawn,
                            struct controller_members_step *step)
 {
     for (uint32_t i = 0; i < view->member_count; i++) {
@@ -99,7 +99,7 @@ static bool follow_brokers(const struct cluster_metadata *metadata,
     size_t position = 0;
     const struct cluster_broker *broker = NULL;
     while ((broker = cluster_broker_next(metadata, &position)) != NULL) {
-        if (member_standing_of(view, broker->id, NULL) == MEMBER_NONE &&
+        if (broker->id != withdrawn && member_standing_of(view, broker->id, NULL) == MEMBER_NONE &&
             view->member_count < RAFT_MEMBERS_MAX) {
             return step_to(step, broker->id, MEMBER_LEARNER);
         }
@@ -181,11 +181,20 @@ static bool follow_votes(const struct cluster_metadata *metadata,
 
 bool controller_members_next(const struct cluster_metadata *metadata,
                              const struct replica_group_view *view, uint32_t lost,
-                             struct controller_members_step *step)
+                             uint32_t withdrawn, struct controller_members_step *step)
 {
     require(view->leader != 0);
+    enum member_standing standing = withdrawn != 0 && withdrawn != view->leader
+                                        ? member_standing_of(view, withdrawn, NULL)
+                                        : MEMBER_NONE;
+    if (standing == MEMBER_VOTER) {
+        return remove_voter(view, withdrawn, metadata, step);
+    }
+    if (standing == MEMBER_LEARNER) {
+        return step_to(step, withdrawn, MEMBER_NONE);
+    }
     if (lost != 0 && lost != view->leader && member_standing_of(view, lost, NULL) == MEMBER_VOTER) {
         return remove_voter(view, lost, metadata, step);
     }
-    return follow_brokers(metadata, view, step) || follow_votes(metadata, view, step);
+    return follow_brokers(metadata, view, withdrawn, step) || follow_votes(metadata, view, step);
 }

@@ -26,10 +26,11 @@ struct controller_members_step {
 };
 
 /* The next step, by the leader's view of the group.  lost: a voter that says it has lost its disk;
- * 0: none.  False: everybody stands as they should, or has to be waited for. */
+ * withdrawn: a broker whose replica is damaged and is to be no member for now; 0: none.  False:
+ * everybody stands as they should, or has to be waited for. */
 bool controller_members_next(const struct cluster_metadata *metadata,
                              const struct replica_group_view *view, uint32_t lost,
-                             struct controller_members_step *step);
+                             uint32_t withdrawn, struct controller_members_step *step);
 
 /* How many voters so many brokers are to have. */
 uint32_t controller_members_voters_wanted(uint32_t broker_count);

@@ -11,6 +11,7 @@
 #include "broker/controller.h"
 #include "broker/controller_applier.h"
 #include "broker/controller_members.h"
+#include "broker/controller_repair.h"
 #include "broker/peer_link.h"
 #include "broker/peer_request_frame.h"
 #include "wire/readmit_replica.h"
@@ -25,6 +26,7 @@ struct controller_upkeep {
     struct io_timer timer;
     uint32_t lost;      /* broker id; 0: none */
     uint32_t under_way; /* records proposed */
+    struct controller_repair repair;
     bool is_full_told;  /* that there is no room for more members */
     bool is_stuck_told; /* that a move was refused */
 };
@@ -74,7 +76,8 @@ static void keep_members(struct controller_upkeep *upkeep)
     }
     upkeep->is_full_told = is_full;
     if (view.is_membership_committed &&
-        controller_members_next(shard->metadata, &view, upkeep->lost, &step)) {
+        controller_members_next(shard->metadata, &view, upkeep->lost,
+                                controller_repair_withdrawn(&upkeep->repair), &step)) {
         take_step(shard, &view, &step);
     }
 }
@@ -184,27 +187,18 @@ static void ask_for_vote(struct broker_shard *shard)
 
 void controller_upkeep_note_lost(struct controller_upkeep *upkeep, uint32_t broker_id)
 {
+    controller_repair_rejoins(&upkeep->repair, broker_id);
     if (controller_is_leader(upkeep->shard)) {
         upkeep->lost = broker_id; /* if it is no voter, the next pass forgets it */
     }
 }
 
-/* ---- A controller that cannot read its log ---- */
+/* ---- A controller whose data is damaged ---- */
 
-/* It goes on as a member, but as leader it might never apply what a leader must know; and it can
- * be elected after it met the damage. */
-static void hand_over_if_damaged(struct broker_shard *shard)
+void controller_upkeep_withdraw(struct controller_upkeep *upkeep,
+                                const struct repair_message *message)
 {
-    struct replica_group *group = shard->controller->group;
-    struct replica_group_view view;
-    if (group == NULL || !replica_group_is_damaged(shard->replicas, CLUSTER_CONTROLLER_GROUP_ID)) {
-        return;
-    }
-    replica_group_view(group, &view);
-    if (view.leader == shard->broker_id) {
-        /* If nobody can take it now, the next pass tries again. */
-        (void)replica_transfer_leadership(group, 0);
-    }
+    controller_repair_take(&upkeep->repair, message);
 }
 
 /* ---- Life ---- */
@@ -213,7 +207,7 @@ static void pass_due(struct io_timer *timer)
 {
     struct controller_upkeep *upkeep = container_of(timer, struct controller_upkeep, timer);
     struct broker_shard *shard = upkeep->shard;
-    hand_over_if_damaged(shard);
+    controller_repair_pass(&upkeep->repair);
     if (!controller_is_leader(shard)) {
         upkeep->lost = 0;
         ask_for_vote(shard);
@@ -228,6 +222,7 @@ struct controller_upkeep *controller_upkeep_new(struct broker_shard *shard)
 {
     struct controller_upkeep *upkeep = memory_allocate_zeroed(sizeof *upkeep);
     upkeep->shard = shard;
+    upkeep->repair.shard = shard;
     io_timer_init(&upkeep->timer, pass_due);
     return upkeep;
 }
@@ -244,7 +239,7 @@ void controller_upkeep_stop(struct controller_upkeep *upkeep)
 
 bool controller_upkeep_is_idle(const struct controller_upkeep *upkeep)
 {
-    return upkeep->under_way == 0;
+    return upkeep->under_way == 0 && controller_repair_is_idle(&upkeep->repair);
 }
 
 void controller_upkeep_free(struct controller_upkeep *upkeep)

@@ -6,7 +6,8 @@
  *
  * Nothing is remembered, so the next leader goes on where this one stopped.
  *
- * On the other brokers it asks for the vote of a controller whose disk was lost.
+ * On every broker it asks for the vote of a controller whose disk was lost, and sees to one whose
+ * data is damaged (controller_repair.h).
  *
  * Locality: shard 0.
  */
@@ -18,6 +19,7 @@
 
 struct broker_shard;
 struct controller_upkeep;
+struct repair_message;
 
 struct controller_upkeep *controller_upkeep_new(struct broker_shard *shard);
 void controller_upkeep_start(struct controller_upkeep *upkeep);
@@ -28,5 +30,8 @@ void controller_upkeep_free(struct controller_upkeep *upkeep);
 
 /* A voter of the controller group says that it has lost its disk. */
 void controller_upkeep_note_lost(struct controller_upkeep *upkeep, uint32_t broker_id);
+/* WithdrawReplica came for the controller group (controller_repair.h). */
+void controller_upkeep_withdraw(struct controller_upkeep *upkeep,
+                                const struct repair_message *message);
 
 #endif

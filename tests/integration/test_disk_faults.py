@@ -438,6 +438,72 @@ def test_a_snapshot_that_rots_is_written_anew(make_cluster):
     check(cluster, load)
 
 
+# ---- The controller group's own replica ----
+
+def controller_group(broker):
+    return next((g for g in broker.status()["groups"] if g["group"] == 1), None)
+
+
+def controller_is_whole_again(cluster, broker):
+    def is_voter_again():
+        leader = cluster.controller()
+        report = controller_group(leader)
+        mine = controller_group(broker)
+        return report and mine and mine["role"] in ("follower", "leader") and any(
+            m["voter"] and m["broker"] == broker.number for m in report["members"])
+    wait_for(is_voter_again, "the controller's replica has its vote back")
+    wait_for(broker.is_ready, "the broker is ready")
+
+
+def rot_controller_segment(directory):
+    path = segments(directory)[-1]
+    flip_a_byte(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("damage", [rot_controller_segment, rot_epochs, rot_record])
+def test_a_controller_that_is_damaged_at_its_start_is_replaced(make_cluster, damage):
+    cluster = make_cluster().start()
+    cluster.create_topic("load")
+    load = Load(cluster, "load")
+    load.wait_for_progress()
+    broker = cluster.controller()
+    directory = broker.directory / "groups" / "1"
+    stop(broker)
+    (directory / "snapshot").unlink(missing_ok=True)  # what it says is not asked for again otherwise
+    damage(directory)
+    cluster.create_topic("meanwhile")
+    broker.start()
+    wait_for(lambda: put_aside(directory), "the damaged directory is moved aside")
+    controller_is_whole_again(cluster, broker)
+    cluster.create_topic("after")
+    load.wait_for_progress()
+    load.stop()
+    check(cluster, load)
+    # It counts: with another one dead the two of them are the majority.
+    other_than(cluster, broker).kill()
+    cluster.create_topic("last", replication=2)
+
+
+@pytest.mark.parametrize("victim", ["leader", "follower"])
+def test_a_controller_that_rots_while_it_runs_is_replaced(make_cluster, victim):
+    cluster = make_cluster(scrub_interval_ms=1000).start()
+    cluster.create_topic("load")
+    load = Load(cluster, "load")
+    load.wait_for_progress()
+    leader = cluster.controller()
+    broker = leader if victim == "leader" else other_than(cluster, leader)
+    directory = broker.directory / "groups" / "1"
+    rot_epochs(directory)
+    wait_for(lambda: put_aside(directory), "the damaged directory is moved aside")
+    controller_is_whole_again(cluster, broker)
+    cluster.create_topic("after")
+    load.wait_for_progress()
+    load.stop()
+    check(cluster, load)
+    other_than(cluster, broker).kill()
+    cluster.create_topic("last", replication=2)
+
+
 def test_damage_of_the_only_replica_is_told_and_nothing_is_moved(make_cluster):
     cluster = make_cluster(size=1, tls=False).start()
     broker = cluster.brokers[1]

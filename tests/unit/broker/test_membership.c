@@ -62,6 +62,7 @@ static void test_nobody_else_does(void **state)
 struct world {
     struct cluster_metadata *metadata;
     struct replica_group_view view;
+    uint32_t withdrawn; /* 0: none */
 };
 
 static void apply(struct cluster_metadata *metadata, struct wire_writer *record)
@@ -123,7 +124,7 @@ static bool step(struct world *world, uint32_t lost)
 {
     struct controller_members_step next;
     struct raft_membership members;
-    if (!controller_members_next(world->metadata, &world->view, lost, &next)) {
+    if (!controller_members_next(world->metadata, &world->view, lost, world->withdrawn, &next)) {
         return false;
     }
     if (next.hands_over) {
@@ -240,12 +241,46 @@ static void test_a_lost_disk_costs_the_vote_until_it_is_full_again(void **state)
     cluster_metadata_free(world.metadata);
 }
 
+/* A damaged replica is taken out and kept out until it comes back empty: then it is a learner
+ * first. */
+static void test_a_withdrawn_replica_is_kept_out(void **state)
+{
+    (void)state;
+    for (uint32_t count = 1; count <= 5; count++) {
+        for (uint32_t withdrawn = 1; withdrawn <= count; withdrawn++) {
+            struct world world = world_new(count);
+            settle(&world);
+            bool may_go = count > 1 && withdrawn != world.view.leader;
+            world.withdrawn = withdrawn;
+            settle(&world);
+            assert_true((member(&world, withdrawn) == NULL) == may_go);
+            world.withdrawn = 0;
+            if (may_go) {
+                assert_true(step(&world, 0));
+                assert_false(member(&world, withdrawn)->is_voter);
+            }
+            settle(&world);
+            assert_int_equal(world.view.member_count, count);
+            assert_int_equal(voters(&world), controller_members_voters_wanted(count));
+            cluster_metadata_free(world.metadata);
+        }
+    }
+    struct world world = world_new(3);
+    settle(&world);
+    world.withdrawn = 2;
+    member(&world, 3)->is_active = false;
+    settle(&world);
+    assert_true(member(&world, 2)->is_voter); /* without it nobody could go on */
+    cluster_metadata_free(world.metadata);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_lowest_founds_when_all_are_empty),
         cmocka_unit_test(test_nobody_else_does),
         cmocka_unit_test(test_voters_follow_the_brokers),
+        cmocka_unit_test(test_a_withdrawn_replica_is_kept_out),
         cmocka_unit_test(test_no_even_number_that_could_last),
         cmocka_unit_test(test_a_leader_that_leaves_hands_over),
         cmocka_unit_test(test_the_majority_stays_heard),
