@@ -62,6 +62,7 @@ void api_readmit_replica(struct request *request);
 void api_withdraw_replica(struct request *request);
 void api_complete_reassignment(struct request *request);
 void api_pass_lead(struct request *request);
+void api_peer_ping(struct request *request);
 void api_find_founders(struct request *request);
 
 #endif

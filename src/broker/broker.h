@@ -29,6 +29,7 @@ struct broker;
 struct connection_table;
 struct controller;
 struct controller_upkeep;
+struct disk_pulse;
 struct fetch_session_table;
 struct forwarder;
 struct founding;
@@ -101,6 +102,7 @@ struct broker_shard {
     struct reconciler *reconciler;
     struct leader_balance *leader_balance;
     struct repairs *repairs;
+    struct disk_pulse *disk_pulse;
     struct forwarder *forwarder; /* shard 0 only, as are the next five */
     struct founding *founding;
     struct controller_upkeep *controller_upkeep;
@@ -134,7 +136,9 @@ struct broker_shard *broker_shard_at(struct broker *broker, uint32_t position);
  * status 1. */
 _Noreturn void broker_abandon(const char *reason);
 
-/* Registered and, as far as this broker can tell (itself, or a live connection), running. */
+/* Registered and, as far as this broker can tell (itself, or one that answers; peer_link.h),
+ * running.
+ */
 bool broker_is_live(const struct broker_shard *shard, uint32_t broker_id);
 
 #endif

@@ -32,6 +32,7 @@ struct broker {
     struct broker_shard *shard_states; /* one for each shard */
     /* Groups with a lower id are joined, not founded (data_directory.h); written by shard 0. */
     _Atomic uint64_t first_founded_group_id;
+    _Atomic uint32_t shards_with_hung_disk; /* disk_pulse.h */
 
     struct shard_message stop; /* from broker_request_stop() to shard 0 */
     /* Shard 0's: how the end is getting on. */

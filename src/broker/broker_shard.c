@@ -14,6 +14,7 @@
 #include "broker/connection.h"
 #include "broker/controller_applier.h"
 #include "broker/controller_upkeep.h"
+#include "broker/disk_pulse.h"
 #include "broker/fetch_session.h"
 #include "broker/forward.h"
 #include "broker/founding.h"
@@ -109,6 +110,7 @@ bool broker_shard_prepare(struct broker_shard *state, char *error, size_t error_
     state->reconciler = reconciler_new(state);
     state->leader_balance = leader_balance_new(state);
     state->repairs = repairs_new(state);
+    state->disk_pulse = disk_pulse_new(state);
     if (broker_shard_id(state) == 0) {
         state->controller = controller_new(state);
         state->presence = peer_presence_new();
@@ -178,6 +180,7 @@ void broker_shard_run(struct shard *shard)
     peer_links_update(state->links);
     reconciler_wake(state->reconciler);
     leader_balance_start(state->leader_balance);
+    disk_pulse_start(state->disk_pulse);
     if (state->controller != NULL) {
         controller_start(state);
         controller_upkeep_start(state->controller_upkeep);
@@ -196,8 +199,11 @@ bool broker_is_live(const struct broker_shard *shard, uint32_t broker_id)
     if (cluster_broker_find(shard->metadata, broker_id) == NULL) {
         return false;
     }
-    if (broker_id == shard->broker_id || peer_link_is_attached(shard->links, broker_id)) {
+    if (broker_id == shard->broker_id) {
         return true;
+    }
+    if (peer_link_is_attached(shard->links, broker_id)) {
+        return peer_link_answers(shard->links, broker_id);
     }
     return shard->presence != NULL &&
            peer_presence_is_live(shard->presence, broker_id, io_now_ns(shard->loop));
@@ -222,6 +228,7 @@ static void free_members(struct broker_shard *state)
         leader_balance_free(state->leader_balance);
         reconciler_free(state->reconciler);
         repairs_free(state->repairs);
+        disk_pulse_free(state->disk_pulse);
         leader_feed_free(state->leader_feed);
         peer_links_free(state->links);
         replica_manager_free(state->replicas);

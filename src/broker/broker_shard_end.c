@@ -18,6 +18,7 @@
 #include "broker/broker_process.h"
 #include "broker/connection.h"
 #include "broker/controller_upkeep.h"
+#include "broker/disk_pulse.h"
 #include "broker/forward.h"
 #include "broker/founding.h"
 #include "broker/leader_balance.h"
@@ -202,6 +203,7 @@ static void stop_groups(struct shard *shard, struct shard_message *message)
     listener_close_all(state);
     reconciler_stop(state->reconciler);
     leader_balance_stop(state->leader_balance);
+    disk_pulse_stop(state->disk_pulse);
     if (state->controller != NULL) {
         founding_stop(state->founding);
         controller_upkeep_stop(state->controller_upkeep);

@@ -84,7 +84,8 @@ static void note_peer_request(const struct connection *connection, const struct 
     int16_t type = request->configuration->type;
     if (!connection->is_peer || type == REQUEST_RAFT_FRAME || type == REQUEST_PEER_HELLO ||
         type == REQUEST_ANNOUNCE_LEADERS || type == REQUEST_READMIT_REPLICA ||
-        type == REQUEST_WITHDRAW_REPLICA || type == REQUEST_PASS_LEAD) {
+        type == REQUEST_WITHDRAW_REPLICA || type == REQUEST_PASS_LEAD ||
+        type == REQUEST_PEER_PING) {
         return;
     }
     counter_add(&connection->shard->stats.inter_broker_handled, 1);

@@ -11,6 +11,8 @@
 #include "broker/broker_process.h"
 #include "broker/leader_feed.h"
 #include "broker/peer_dial.h"
+#include "broker/peer_request_frame.h"
+#include "wire/peer_ping.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -22,10 +24,12 @@
  * does not, or a peer that accepts and drops would be dialled, and written of, twenty times a
  * second. */
 #define HELD_NS 5000000000ull
+#define PING_NS 500000000ull
 
 struct peer_links {
     struct broker_shard *shard;
     struct map links; /* broker id -> struct peer_link */
+    struct io_timer ping;
     bool is_stopping;
 };
 
@@ -37,6 +41,9 @@ struct peer_link {
     uint32_t backoff_ms;
     uint64_t attached_ns;
     bool is_attached;
+    bool is_asked; /* a ping is under way */
+    bool disk_answers;
+    uint64_t answered_ns;
     char introduced_host[CLUSTER_HOST_BYTES_MAX + 1]; /* "": nobody said */
     uint16_t introduced_port;
 };
@@ -67,6 +74,9 @@ static void link_ready(struct peer_dial *dial)
     struct broker_shard *shard = link->links->shard;
     link->is_attached = true;
     link->attached_ns = io_now_ns(shard->loop);
+    link->answered_ns = link->attached_ns; /* the hello */
+    link->is_asked = false;
+    link->disk_answers = true;
     trace_info("Connected to broker %" PRIu32 " at %s:%u", link->broker_id, dial->host, dial->port);
     replica_peer_attach(shard->replicas, link->broker_id, dial->stream);
     leader_feed_tell(shard->leader_feed, dial->stream);
@@ -96,8 +106,52 @@ static void link_closed(struct peer_dial *dial, const char *reason, bool process
     }
 }
 
+/* ---- Does it live? ---- */
+
+static bool link_answered(struct peer_dial *dial, const uint8_t *frame, size_t length)
+{
+    struct peer_link *link = link_of(dial);
+    struct peer_ping_response answer;
+    struct wire_cursor cursor;
+    wire_cursor_init(&cursor, frame, length, NULL);
+    (void)wire_read_int32(&cursor); /* the correlation id: one question at a time */
+    if (!link->is_asked || !peer_ping_response_decode(&answer, 0, &cursor) ||
+        !wire_expect_end(&cursor)) {
+        return false;
+    }
+    link->is_asked = false;
+    link->answered_ns = io_now_ns(link->links->shard->loop);
+    link->disk_answers = answer.disk_answers;
+    return true;
+}
+
+static void ask(struct peer_link *link)
+{
+    struct peer_ping_request ping;
+    struct wire_writer writer;
+    peer_ping_request_init(&ping);
+    peer_request_frame_begin(&writer, PEER_PING_TYPE, 0);
+    peer_ping_request_encode(&ping, 0, &writer);
+    peer_request_frame_send(&writer, link->dial.stream);
+    link->is_asked = true;
+}
+
+static void ping_due(struct io_timer *timer)
+{
+    struct peer_links *links = container_of(timer, struct peer_links, ping);
+    size_t position = 0;
+    struct peer_link *link = NULL;
+    while ((link = map_next(&links->links, &position)) != NULL) {
+        if (link->is_attached && !link->is_asked) {
+            ask(link);
+        }
+    }
+    io_timer_start(links->shard->loop, timer, io_now_ns(links->shard->loop) + PING_NS);
+}
+
 static const struct peer_dial_handler link_handler = {
     .on_ready = link_ready,
+    .on_frame = link_answered,
     .on_close = link_closed,
 };
 
@@ -106,6 +160,7 @@ struct peer_links *peer_links_new(struct broker_shard *shard)
     struct peer_links *links = memory_allocate_zeroed(sizeof *links);
     links->shard = shard;
     map_init(&links->links);
+    io_timer_init(&links->ping, ping_due);
     return links;
 }
 
@@ -118,6 +173,9 @@ static struct peer_link *link_add(struct peer_links *links, uint32_t broker_id)
     io_timer_init(&link->retry, retry_due);
     peer_dial_init(&link->dial, links->shard, &link_handler);
     map_put(&links->links, broker_id, link);
+    if (!io_timer_is_running(&links->ping)) {
+        io_timer_start(links->shard->loop, &links->ping, io_now_ns(links->shard->loop) + PING_NS);
+    }
     return link;
 }
 
@@ -217,6 +275,7 @@ void peer_links_redial(struct broker_shard *shard, uint32_t broker_id)
 void peer_links_stop(struct peer_links *links)
 {
     links->is_stopping = true;
+    io_timer_stop(links->shard->loop, &links->ping);
     size_t position = 0;
     struct peer_link *link = NULL;
     while ((link = map_next(&links->links, &position)) != NULL) {
@@ -249,10 +308,17 @@ void peer_links_free(struct peer_links *links)
     memory_free(links);
 }
 
+bool peer_link_answers(const struct peer_links *links, uint32_t broker_id)
+{
+    const struct peer_link *link = map_get(&links->links, broker_id);
+    return link != NULL && link->is_attached && link->disk_answers &&
+           io_now_ns(links->shard->loop) - link->answered_ns < PEER_LINK_ANSWER_NS;
+}
+
 bool peer_link_has_held(const struct peer_links *links, uint32_t broker_id, uint64_t time_ns)
 {
     const struct peer_link *link = map_get(&links->links, broker_id);
-    return link != NULL && link->is_attached &&
+    return link != NULL && peer_link_answers(links, broker_id) &&
            io_now_ns(links->shard->loop) - link->attached_ns >= time_ns;
 }
 

@@ -8,6 +8,11 @@
  * and has to answer those that bring it the metadata.  A link that breaks is
  * dialled again after 50 ms, then twice as long each time, up to a second.
  *
+ * A connection that stands says only that the kernel at its other end lives.  So every link asks
+ * its broker twice a second whether it lives (PeerPing), and one that has not answered for
+ * PEER_LINK_ANSWER_NS, or says that its disk hangs, does not count as running until it answers
+ * again.
+ *
  * Locality: one set a shard.
  */
 #ifndef BROKER_PEER_LINK_H
@@ -40,7 +45,11 @@ void peer_links_stop(struct peer_links *links);
 bool peer_links_are_closed(const struct peer_links *links);
 void peer_links_free(struct peer_links *links);
 
-/* Its connection has held for so long. */
+#define PEER_LINK_ANSWER_NS 3000000000ull
+
+/* Its connection stands, and it has lately answered that it and its disk are well. */
+bool peer_link_answers(const struct peer_links *links, uint32_t broker_id);
+/* It answers, and its connection has held for so long. */
 bool peer_link_has_held(const struct peer_links *links, uint32_t broker_id, uint64_t time_ns);
 bool peer_link_is_attached(const struct peer_links *links, uint32_t broker_id);
 /* Queues a whole frame on the link to one broker; false when it is not attached. */

@@ -86,6 +86,7 @@ static const struct request_configuration configurations[] = {
     {REQUEST_COMPLETE_REASSIGNMENT, "CompleteReassignment", REQUEST_INTER_BROKER, 0, 0, 0,
      NOT_FLEXIBLE, api_complete_reassignment},
     {REQUEST_PASS_LEAD, "PassLead", REQUEST_INTER_BROKER, 0, 0, 0, NOT_FLEXIBLE, api_pass_lead},
+    {REQUEST_PEER_PING, "PeerPing", REQUEST_INTER_BROKER, 0, 0, 0, NOT_FLEXIBLE, api_peer_ping},
 };
 
 size_t request_configuration_count(void)

@@ -140,6 +140,8 @@ struct log_stream_stats {
     struct histogram flush_us;
 };
 const struct log_stream_stats *log_stream_stats(const struct log_stream *stream);
+/* How long the flush that is under way has been so; 0: none is. */
+uint64_t log_stream_waits_ns(const struct log_stream *stream);
 
 /* ---- Positions ---- */
 

@@ -58,6 +58,11 @@ const struct log_stream_stats *log_stream_stats(const struct log_stream *stream)
     return &stream->stats;
 }
 
+uint64_t log_stream_waits_ns(const struct log_stream *stream)
+{
+    return stream->is_flying ? io_now_ns(stream->loop) - stream->flying_since_ns : 0;
+}
+
 void log_stream_fail(struct log_stream *stream, int error)
 {
     require(error < 0);
@@ -150,6 +155,7 @@ static void start_filled(struct log_stream *stream)
     stream->flying = batch;
     stream->filling->flush.number = ++stream->flush_count;
     stream->is_flying = true;
+    stream->flying_since_ns = io_now_ns(stream->loop);
     /* A failed stream goes through the worker too: the failure is told from the loop, never from
      * inside a submit, and nothing of it reaches the disk. */
     if (batch->flush.creation_count > 0 || atomic_load(&stream->failed) != 0) {

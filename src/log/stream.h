@@ -40,6 +40,7 @@ struct log_stream {
     struct log_batch_of_units *filling;
     struct log_batch_of_units *flying;
     bool is_flying;
+    uint64_t flying_since_ns;
     bool is_ending; /* done callbacks of a flush are being called */
     uint64_t flush_count;
     int creation_result;

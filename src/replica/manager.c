@@ -205,6 +205,11 @@ const struct log_stream_stats *replica_log_stats(const struct replica_manager *m
     return log_stream_stats(manager->stream);
 }
 
+uint64_t replica_flush_waits_ns(const struct replica_manager *manager)
+{
+    return log_stream_waits_ns(manager->stream);
+}
+
 /* ---- Scan ---- */
 
 struct scan {

@@ -295,6 +295,8 @@ struct replica_stats {
     struct counter turn_us_max;
 };
 const struct replica_stats *replica_stats(const struct replica_manager *manager);
+/* How long the flush of this shard that is under way has been so; 0: none is. */
+uint64_t replica_flush_waits_ns(const struct replica_manager *manager);
 const struct log_stream_stats *replica_log_stats(const struct replica_manager *manager);
 
 #endif
