@@ -29,10 +29,13 @@ void listener_peer_gone(struct broker_shard *shard, const struct connection_peer
 
 /* ---- The client door ---- */
 
+/* The last quarter of the descriptors is for segments and brokers: a log that cannot begin its next
+ * file ends the broker. */
 static bool admit_client(struct io_listener *listener, const struct io_address *peer)
 {
     struct broker_shard *shard = io_listener_owner(listener);
-    if (!admission_enter(&shard->broker->admission, admission_slot(peer),
+    if (io_listener_is_scarce(listener) ||
+        !admission_enter(&shard->broker->admission, admission_slot(peer),
                          shard->limits.connections_max,
                          shard->limits.connections_per_address_max)) {
         counter_add(&shard->stats.connections_refused, 1);

@@ -6,6 +6,9 @@
  * close what waits; otherwise a level-triggered loop would spin on it.  When even that fails the
  * listener rests a moment.
  *
+ * The kernel gives out the lowest number that is free, so the number of a new connection says how
+ * many descriptors the process has open at least.
+ *
  * Locality: the loop's own thread.
  */
 #define _GNU_SOURCE
@@ -16,7 +19,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -32,6 +37,8 @@ struct io_listener {
     struct io_watch watch;
     struct io_timer rest;
     int reserve_fd;
+    int newest_fd;     /* of the connection that asks to be let in */
+    int scarce_from;   /* the first number of the last quarter */
     bool is_accepting; /* a handler of ours is running */
     bool is_closed;    /* to be freed when it returns */
 };
@@ -71,6 +78,7 @@ static bool listener_turn_away(struct io_listener *listener)
 static void listener_take(struct io_listener *listener, int fd, const struct io_address *peer)
 {
     const struct io_listener_options *options = &listener->options;
+    listener->newest_fd = fd;
     if (options->admit != NULL && !options->admit(listener, peer)) {
         close(fd);
         return;
@@ -199,6 +207,13 @@ static void listener_explain(const struct io_listener_options *options, int erro
              io_error_text(error_number, text, sizeof text));
 }
 
+static int listener_scarce_from(void)
+{
+    struct rlimit limit;
+    bool is_bounded = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < INT_MAX;
+    return is_bounded ? (int)(limit.rlim_cur - limit.rlim_cur / 4) : INT_MAX;
+}
+
 struct io_listener *io_listener_open(struct io_loop *loop,
                                      const struct io_listener_options *options, char *error,
                                      size_t error_size)
@@ -224,6 +239,7 @@ struct io_listener *io_listener_open(struct io_loop *loop,
         return NULL;
     }
     listener->reserve_fd = listener_open_reserve();
+    listener->scarce_from = listener_scarce_from();
     return listener;
 }
 
@@ -255,6 +271,11 @@ void io_listener_close(struct io_listener *listener)
     if (!listener->is_accepting) {
         memory_free(listener);
     }
+}
+
+bool io_listener_is_scarce(const struct io_listener *listener)
+{
+    return listener->newest_fd >= listener->scarce_from;
 }
 
 void *io_listener_owner(const struct io_listener *listener)

@@ -77,6 +77,9 @@ struct io_listener *io_listener_open(struct io_loop *loop,
                                      size_t error_size);
 void io_listener_close(struct io_listener *listener);
 void *io_listener_owner(const struct io_listener *listener);
+/* From inside admit: with the connection that asks, the process has a quarter of the descriptors it
+ * may open left, or less.  Those are for files and for whom else the caller lets in. */
+bool io_listener_is_scarce(const struct io_listener *listener);
 /* The address really bound (port 0 resolved). */
 struct io_address io_listener_address(const struct io_listener *listener);
 
