@@ -143,6 +143,38 @@ def test_order_of_a_producer_that_sends_far_ahead(make_faulty_cluster):
     assert refused == 0
 
 
+def lives(cluster, broker):
+    """What the other brokers, all of them, say of it; None while they differ."""
+    said = {row["live"] for other in cluster.brokers.values() if other is not broker
+            for row in other.status("/v1/cluster")["brokers"] if row["id"] == broker.number}
+    return said.pop() if len(said) == 1 else None
+
+
+def test_a_disk_that_hangs_costs_the_lead_and_the_place_among_the_living(make_faulty_cluster):
+    """Nothing fails and no connection ends: the broker notices by itself, and is back when the disk is."""
+    cluster = make_faulty_cluster()
+    cluster.create_topic("load")
+    load = Load(cluster, "load")
+    try:
+        load.wait_for_progress()
+        leader = cluster.leader_of("load")
+        cluster.disks[leader.number].obey("delay sync 15000")
+        wait_for(lambda: lives(cluster, leader) is False, "it does not count as live")
+        assert f"the disk under {leader.directory} does not answer" in leader.log()
+        wait_for(lambda: cluster.leader_of("load") is not leader, "another one leads")
+        load.wait_for_progress()
+        cluster.disks[leader.number].obey("delay sync 0")
+        wait_for(lambda: lives(cluster, leader), "it counts again")
+        assert "answers again" in leader.log()
+        load.wait_for_progress()
+    finally:
+        for disk in cluster.disks.values():
+            disk.obey("delay sync 0")
+        load.stop()
+    check(cluster, load)
+    wait_for(lambda: cluster.replicas_agree("load"), "replicas agree")
+
+
 def test_power_cuts_of_all_brokers(make_faulty_cluster):
     """Also the topics whose creation was acknowledged are there."""
     cluster = make_faulty_cluster()
@@ -388,6 +420,24 @@ def test_rot_at_rest_is_found_and_the_replica_replaced(make_cluster, rot, victim
     wait_for(lambda: put_aside(directory), "the damaged directory is moved aside")
     is_whole_again(cluster, "load", broker)
     assert broker.metric("flotilla_scrub_damage_found_total") == 1
+    check(cluster, load)
+
+
+def test_rot_of_every_replica_in_another_place(make_cluster):
+    """Of each message two copies are whole: one replica after the other is replaced, and nothing is lost."""
+    cluster = make_cluster(scrub_interval_ms=1000).start()
+    cluster.create_topic("load", config="segment.bytes=20000")
+    load = Load(cluster, "load")
+    load.wait_for_progress(2000)
+    load.stop()
+    wait_for(lambda: cluster.replicas_agree("load"), "replicas agree")
+    directories = [group_directory(broker, "load") for broker in cluster.brokers.values()]
+    for place, directory in enumerate(directories):
+        path = segments(directory)[place]
+        flip_a_byte(path, path.stat().st_size // 2)
+    wait_for(lambda: all(put_aside(directory) for directory in directories), "each is moved aside", 180)
+    for broker in cluster.brokers.values():
+        is_whole_again(cluster, "load", broker)
     check(cluster, load)
 
 

@@ -208,12 +208,14 @@ static void test_appends_go_on(void **state)
 static void test_truncation_during_a_step(void **state)
 {
     (void)state;
-    for (uint32_t steps = 0; steps < 30; steps++) {
+    bool is_over = false;
+    for (uint32_t steps = 0; !is_over; steps++) {
         make();
         struct pass pass = {0};
         for (uint32_t i = 0; i < steps; i++) {
             step(&pass, BATCH_BYTES);
         }
+        is_over = pass.scrub.stage == LOG_SCRUB_SNAPSHOT; /* the last one */
         begin_step(&pass, BATCH_BYTES);
         log_truncate(opened, log_last_index(opened) - 10);
         fixture_append_term(opened, 4 + steps);
@@ -230,12 +232,14 @@ static void test_retention_during_a_step(void **state)
 {
     (void)state;
     const struct log_retention nothing = {.retention_ms = -1, .retention_bytes = 0};
-    for (uint32_t steps = 0; steps < 30; steps++) {
+    bool is_over = false;
+    for (uint32_t steps = 0; !is_over; steps++) {
         make();
         struct pass pass = {0};
         for (uint32_t i = 0; i < steps; i++) {
             step(&pass, BATCH_BYTES);
         }
+        is_over = pass.scrub.stage == LOG_SCRUB_SNAPSHOT;
         log_set_commit(opened, log_last_index(opened));
         log_set_snapshot(opened, log_last_index(opened));
         bool begins_before = steps % 2 == 0;
