@@ -103,6 +103,8 @@ static const struct metric_row rows[] = {
              "Passes over all data of a shard."),
     BROKER("flotilla_shards_short_of_disk", "", "gauge", shards_short_of_room,
            "Shards that take no data, because the disk is nearly full."),
+    BROKER("flotilla_shards_with_hung_disk", "", "gauge", shards_with_hung_disk,
+           "Shards whose flush has been under way for long: the broker does not count as live."),
     LOG("flotilla_log_flushes_total", "", "counter", flushes,
         "Flushes; each makes many groups durable."),
     LOG("flotilla_log_written_bytes_total", "", "counter", bytes_written,

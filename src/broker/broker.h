@@ -75,6 +75,7 @@ struct broker_stats {
     struct counter inter_broker_unauthorized;
     struct counter inter_broker_handled;
     struct counter shards_short_of_room;
+    struct counter shards_with_hung_disk;
     struct broker_peer_request_stats inter_broker_requests[BROKER_PEER_REQUEST_TYPES];
 };
 

@@ -31,6 +31,7 @@ static void set_hung(struct disk_pulse *pulse, bool is_hung, uint64_t waits_ns)
 {
     struct broker_shard *shard = pulse->shard;
     pulse->is_hung = is_hung;
+    counter_set(&shard->stats.shards_with_hung_disk, is_hung);
     if (is_hung) {
         atomic_fetch_add(&shard->broker->shards_with_hung_disk, 1);
         trace_error("the disk under %s does not answer: a flush has been under way for %" PRIu64

@@ -161,6 +161,7 @@ def test_a_disk_that_hangs_costs_the_lead_and_the_place_among_the_living(make_fa
         cluster.disks[leader.number].obey("delay sync 15000")
         wait_for(lambda: lives(cluster, leader) is False, "it does not count as live")
         assert f"the disk under {leader.directory} does not answer" in leader.log()
+        assert leader.metric("flotilla_shards_with_hung_disk") == 1
         wait_for(lambda: cluster.leader_of("load") is not leader, "another one leads")
         load.wait_for_progress()
         cluster.disks[leader.number].obey("delay sync 0")
