@@ -168,6 +168,34 @@ def measure_one_dead(directory, seconds=10):
            f"{p99[0] * 1000:.2f} ms; {p99[1] * 1000:.2f} ms ({p99[1] / p99[0]:.2f} times)", "<= 2 times")
 
 
+def measure_coordinator(directory, kills):
+    """kill -9 of a consumer group's coordinator: the longest time each of its members commits nothing."""
+    from test_group_stress import MEMBERS, OFFSETS_TOPIC, PARTITIONS, Readers
+    cluster = Cluster(directory, group_initial_rebalance_delay_ms=0, offsets_topic_partitions=1).start()
+    cluster.create_topic("work", PARTITIONS, 3)
+    started, gaps = [], []
+    try:
+        readers = Readers(cluster, started)
+        for _ in range(kills):
+            victim = cluster.leader_of(OFFSETS_TOPIC)
+            moment = time.monotonic()
+            victim.kill()
+            readers.wait_for_progress()
+            for member in started:
+                times = [t for t in list(member.commit_times) if t > moment - 5]
+                gaps.append(max(later - earlier for earlier, later in zip(times, times[1:]) if later > moment))
+            victim.start()
+            cluster.wait_until_ready()
+            readers.wait_for_progress()
+        readers.end()
+    finally:
+        for member in started:
+            member.wanted = False
+        cluster.end()
+    report(f"kill -9 of a coordinator, {kills} kills, gap between commits of {MEMBERS} members",
+           in_milliseconds(gaps), "max <= 2000 ms")
+
+
 def measure_power_cuts(directory, cuts):
     """The power of all three brokers goes at once under load: what was acknowledged is there."""
     cluster = Cluster(directory)
@@ -201,6 +229,7 @@ def measure_all(directory, kills, partitions, cuts, only):
     measures = {"kills": lambda place: measure_kills(place, kills),
                 "many": lambda place: measure_kill_of_many(place, partitions),
                 "dead": measure_one_dead,
+                "coordinator": lambda place: measure_coordinator(place, min(kills, 5)),
                 "cuts": lambda place: measure_power_cuts(place, cuts)}
     for name, measure in measures.items():
         if not only or name in only:

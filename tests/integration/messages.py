@@ -175,14 +175,17 @@ class Client(Connection):
 
     correlation = 0
 
-    def post(self, name, version, **fields):
-        """Sends without waiting; answers come in order, each by take()."""
+    def encode(self, name, version, **fields):
         message = schema(name)
         is_flexible = version in message.flexible
         self.correlation += 1
         head = struct.pack(">hhih", message.type, version, self.correlation, 4) + b"test"
         body = write_struct(section(message, "request"), fields, version, is_flexible)
-        self.send(frame(head + (b"\0" if is_flexible else b"") + body))
+        return frame(head + (b"\0" if is_flexible else b"") + body)
+
+    def post(self, name, version, **fields):
+        """Sends without waiting; answers come in order, each by take()."""
+        self.send(self.encode(name, version, **fields))
 
     def take(self, name, version):
         message = schema(name)

@@ -1,6 +1,7 @@
 """Consumer groups with real clients: members come and go, offsets stay, coordinators die."""
 import json
 import threading
+import time
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
@@ -15,12 +16,12 @@ OFFSETS_TOPIC = "__consumer_offsets"
 class Member(threading.Thread):
     """One consumer of a group in a thread of its own; counts what it was given, and commits it."""
 
-    def __init__(self, cluster, group, topic, seen, instance=None, strategy="range"):
+    def __init__(self, cluster, group, topic, seen, instance=None, strategy="range", **more):
         super().__init__(daemon=True)
         options = {"bootstrap.servers": cluster.bootstrap, "group.id": group,
                    "auto.offset.reset": "earliest", "enable.auto.commit": False,
                    "session.timeout.ms": 6000, "heartbeat.interval.ms": 300,
-                   "partition.assignment.strategy": strategy}
+                   "partition.assignment.strategy": strategy, **more}
         if instance:
             options["group.instance.id"] = instance
         self.consumer = Consumer(options)
@@ -30,12 +31,15 @@ class Member(threading.Thread):
         self.assigned = set()
         self.assignments = 0
         self.committed = {}
+        self.commit_times = []
         self.regressions = []
         self.start()
 
     def on_assign(self, _consumer, partitions):
         self.assignments += 1
         self.assigned |= {p.partition for p in partitions}
+        if not self.wanted:
+            return  # it is being closed, and cannot ask any more
         for partition in self.consumer.committed(partitions, timeout=20):
             known = self.committed.get(partition.partition, -1)
             if partition.offset >= 0 and partition.offset < known:
@@ -56,6 +60,7 @@ class Member(threading.Thread):
                 for done in self.consumer.commit(message, asynchronous=False):
                     self.committed[done.partition] = max(done.offset,
                                                          self.committed.get(done.partition, -1))
+                self.commit_times.append(time.monotonic())
             except KafkaException:
                 pass  # a rebalance, or no coordinator at the moment: the message is seen again
 
