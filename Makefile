@@ -8,8 +8,9 @@ SECONDS_EACH ?= 10
 SEED ?= 1
 MINUTES ?= 10
 MINUTES ?= 2
+CLIENTS ?=
 
-.PHONY: all build run test bench sim bugs soak chaos fuzz cover asan ubsan tsan format format-check setup clean
+.PHONY: all build run test bench interop interop-librdkafka sim bugs soak chaos fuzz cover asan ubsan tsan format format-check setup clean
 
 all: build
 
@@ -30,6 +31,16 @@ test: build
 
 bench: build
 	tools/run_bench --build $(BUILD)
+
+# Real clients of other projects, fetched into build-interop/; make interop CLIENTS="kafkajs sarama"  some of them.
+interop: build
+	@tools/setup interop
+	tools/run_interop --build $(BUILD) --clients $(CLIENTS)
+
+# librdkafka's own test suite.
+interop-librdkafka: build
+	@tools/setup interop
+	tools/run_librdkafka_tests --build $(BUILD)
 
 sim: build
 	$(BUILD)/tests/sim/raft/raft_sim --seed $(SEED) --seeds 1000
@@ -72,4 +83,4 @@ format-check: setup
 	git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
 
 clean:
-	rm -rf $(BUILD) build-asan build-ubsan build-tsan build-fuzz build-cover
+	rm -rf $(BUILD) build-asan build-ubsan build-tsan build-fuzz build-cover build-interop

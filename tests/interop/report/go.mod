@@ -1,0 +1,3 @@
+module flotilla/interop/report
+
+go 1.25
