@@ -75,6 +75,7 @@ struct fetch_item {
     bool diverges; /* the client's log parts from ours: it must go back to this epoch and offset */
     int32_t diverging_epoch;
     int64_t diverging_end_offset;
+    enum wire_error put_off;     /* told if others are answered before the partition leads */
     bool is_follower;            /* this replica does not lead, and may answer all the same */
     uint32_t preferred_replica;  /* the broker the client should read from instead; 0: none */
     bool is_full;                /* there is more than its limit lets through */

@@ -177,11 +177,13 @@ static void look_at_item(struct fetch_ask *ask, struct fetch_item *item, struct 
     item->preferred_replica = 0;
     item->is_full = false;
     item->fetched = NULL;
+    item->put_off = WIRE_ERROR_NONE;
     struct partition *partition = partition_find(ask->shard, item->head.group_id);
     item->head.error =
         partition == NULL ? WIRE_ERROR_NOT_LEADER_OR_FOLLOWER : check(partition, item);
     if (partition != NULL && !ask->must_answer && partition_takes_over(partition)) {
-        item->head.error = WIRE_ERROR_NONE; /* it leads in a moment: that is waited for */
+        item->put_off = item->head.error; /* it leads in a moment: that is waited for */
+        item->head.error = WIRE_ERROR_NONE;
     } else if (item->head.error == WIRE_ERROR_NONE) {
         uint64_t bytes_left = look->bytes < ask->bytes_max ? ask->bytes_max - look->bytes : 0;
         if (bytes_left > 0 || look->bytes == 0) {
@@ -226,6 +228,12 @@ static void watch(struct fetch_ask *ask)
 
 static void answer(struct fetch_ask *ask, uint64_t bytes)
 {
+    for (uint32_t i = 0; i < ask->ask.count; i++) {
+        struct fetch_item *item = item_at(ask, i);
+        if (item->put_off != WIRE_ERROR_NONE) {
+            item->head.error = item->put_off;
+        }
+    }
     io_timer_stop(ask->shard->loop, &ask->timer);
     ask->is_waiting = false;
     ask->ask.unanswered = 0;
