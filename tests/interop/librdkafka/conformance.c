@@ -418,7 +418,8 @@ static void keys_and_tombstones(void)
         const char *value = records[i][1];
         size_t key_bytes = key != NULL ? strlen(key) : 0;
         size_t value_bytes = value != NULL ? strlen(value) : 0;
-        rd_kafka_producev(handle, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_KEY(key, key_bytes),
+        rd_kafka_producev(handle, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
+                          RD_KAFKA_V_KEY(key, key_bytes),
                           RD_KAFKA_V_VALUE((void *)value, value_bytes), RD_KAFKA_V_END);
     }
     expect_error(finish(handle), RD_KAFKA_RESP_ERR_NO_ERROR);
