@@ -328,6 +328,19 @@ def test_pitfall_09_the_latest_offset_is_of_what_is_acknowledged(client, topic):
         assert offset_at(client, topic, LATEST)["offset"] == count
 
 
+def test_pitfall_09_nothing_is_found_below_the_beginning_of_the_log(client, topic):
+    produce(client, topic, batch(["x"] * 5, first_timestamp=1000, step_ms=1000))  # one batch: the cut is inside it
+    deleted = client.ask("delete_records", 1, timeout_ms=10000, topics=[
+        {"name": topic, "partitions": [{"partition_index": 0, "offset": 3}]}])["topics"][0]["partitions"][0]
+    assert (deleted["error_code"], deleted["low_watermark"]) == (0, 3)
+    assert offset_at(client, topic, EARLIEST)["offset"] == 3
+    for wanted, offset in ((0, 3), (1000, 3), (4000, 3), (5000, 4), (5001, -1)):
+        assert offset_at(client, topic, wanted)["offset"] == offset, wanted
+    gone = fetch_one(client, topic, 2)
+    assert (gone["error_code"], gone["log_start_offset"]) == (1, 3)
+    assert fetch_one(client, topic, 3)["records"]
+
+
 # ---- 10 ----
 
 def new_producer(client):
