@@ -102,6 +102,7 @@ struct wire_record {
     struct wire_bytes value;
     int32_t header_count;
     struct wire_bytes headers; /* encoded */
+    struct wire_bytes encoded; /* the whole record, without the length in front */
 };
 
 /* Walks the records of a batch, decompressing a piece at a time as needed; the output never passes
@@ -113,6 +114,32 @@ struct wire_record_reader *wire_record_reader_open(const struct wire_batch *batc
 bool wire_record_reader_next(struct wire_record_reader *reader, struct wire_record *record);
 const char *wire_record_reader_error(const struct wire_record_reader *reader);
 void wire_record_reader_close(struct wire_record_reader *reader);
+
+/* What keeps() leaves of a batch. */
+enum wire_batch_rest {
+    WIRE_BATCH_REST_ALL,     /* the batch as it is */
+    WIRE_BATCH_REST_SOME,    /* *rest */
+    WIRE_BATCH_REST_NOTHING, /* no record, which an empty batch has none of either */
+    WIRE_BATCH_REST_UNKNOWN, /* its records cannot be read */
+};
+/* Asks keeps() for every record of a whole batch, which is not a control batch.  SOME: *rest is a
+ * new buf with those that stay, at their offsets, compressed as they were (plain when they do not
+ * compress); its head is the batch's own but for counts, and for the largest timestamp, which is
+ * that of the records left.  keeps() may have been asked for some records before UNKNOWN. */
+enum wire_batch_rest wire_batch_filter(const struct wire_batch *batch,
+                                       bool (*keeps)(const struct wire_record *record,
+                                                     void *context),
+                                       void *context, struct buf **rest);
+/* The head of a whole batch without its records: what its producer's sequence needs.  A new buf. */
+struct buf *wire_batch_empty(const struct wire_batch *batch);
+/* An empty batch without a producer, that says of a range of offsets that nothing is left there.
+ * A new buf. */
+struct buf *wire_batch_filler(int64_t base_offset, int32_t last_offset_delta, int32_t leader_epoch);
+/* Whether it is such a one, which may be divided and joined at will. */
+static inline bool wire_batch_is_filler(const struct wire_batch *batch)
+{
+    return batch->record_count == 0 && batch->producer_id < 0 && !wire_batch_is_control(batch);
+}
 
 /* Mends the checksum of the batch at data after what it covers was written. */
 void wire_batch_write_crc(uint8_t *data, size_t length);

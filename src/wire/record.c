@@ -38,7 +38,8 @@ static void read_headers(struct wire_record *record, struct wire_cursor *cursor)
 bool wire_record_read(struct wire_record *record, const struct wire_batch *batch,
                       struct wire_cursor *cursor)
 {
-    *record = (struct wire_record){0};
+    *record = (struct wire_record){
+        .encoded = {.data = cursor->position, .length = (int32_t)wire_remaining(cursor)}};
     wire_read_int8(cursor); /* attributes: none is defined */
     const int64_t timestamp_delta = wire_read_varlong(cursor);
     record->timestamp_ms =
