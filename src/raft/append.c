@@ -96,6 +96,27 @@ static void verify(struct raft *raft, uint64_t index, uint64_t leader_commit)
         raft_set_commit(raft, commit);
 }
 
+/* How far our log holds the beginning of an entry that it does not hold whole; entry->first_index -
+ * 1 for nothing.  A leader whose log was compacted may have joined entries of one term whose
+ * records are gone, of which we have some: up to the last of them our log is the leader's. */
+static uint64_t part_held(const struct raft *raft, const struct raft_entry *entry)
+{
+    uint64_t last = entry->first_index - 1;
+    if (entry->kind != RAFT_ENTRY_DATA || !has_entry(raft, entry->first_index, entry->term))
+        return last;
+    raft_terms_find_last(raft, raft_min(entry->last_index, raft->last_index), entry->term, &last);
+    return last;
+}
+
+/* Takes what we hold of the entry for what it is and nothing more: the answer says up to where, and
+ * the leader goes on from there. */
+static void accept_part(struct raft *raft, const struct raft_message *message, uint64_t last)
+{
+    verify(raft, last, message->commit);
+    raft->is_ack_due = true;
+    raft->is_dirty = true;
+}
+
 void raft_receive_append(struct raft *raft, const struct raft_message *message,
                          struct raft_accepted *accepted)
 {
@@ -109,6 +130,14 @@ void raft_receive_append(struct raft *raft, const struct raft_message *message,
     while (known < message->entry_count &&
            has_entry(raft, message->entries[known].last_index, message->entries[known].term))
         known += 1;
+    if (known < message->entry_count) {
+        uint64_t part = part_held(raft, &message->entries[known]);
+        if (part >= message->entries[known].first_index) {
+            accepted->first_entry = message->entry_count;
+            accept_part(raft, message, part);
+            return;
+        }
+    }
     bool is_conflict =
         known < message->entry_count && message->entries[known].first_index <= raft->last_index;
     if (is_conflict && message->entries[known].first_index <= raft->commit_index) {
