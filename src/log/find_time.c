@@ -94,7 +94,7 @@ static void search_run(struct io_work *work)
     struct wire_batch head;
     int result = log_scan_head(&scan, &head);
     while (result == 0 && (uint64_t)head.base_offset < find->limit_offset) {
-        if (head.max_timestamp >= find->timestamp_ms &&
+        if (head.record_count > 0 && head.max_timestamp >= find->timestamp_ms &&
             log_scan_end_offset(&head) > search->start_offset) {
             search->result = read_batch(search, scan.position, head.total_bytes);
             return;

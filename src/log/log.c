@@ -255,7 +255,7 @@ void log_append_batch(struct log *log, const struct log_entry *entry)
         .end_offset = log_scan_end_offset(&head),
         .term = entry->term,
         .sequence = ++log->sequence,
-        .max_timestamp = head.max_timestamp,
+        .max_timestamp = head.record_count > 0 ? head.max_timestamp : INT64_MIN,
         .segment = segment,
         .position = segment->size_bytes,
         .payload = entry->payload,
@@ -362,7 +362,7 @@ static int mend_max_timestamp(struct log *log, struct log_segment *segment)
     while (result == 0) {
         struct wire_batch head;
         result = log_scan_head(&scan, &head);
-        if (result == 0 && head.max_timestamp > segment->max_timestamp) {
+        if (result == 0 && head.record_count > 0 && head.max_timestamp > segment->max_timestamp) {
             segment->max_timestamp = head.max_timestamp;
             segment->max_timestamp_offset = (uint64_t)head.base_offset;
         }

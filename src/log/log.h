@@ -24,7 +24,8 @@
  *
  * Not here: who leads, what commits, what a record means.
  *
- * Invariants: offsets dense upward from the log start (compaction may leave gaps); terms never
+ * Invariants: offsets dense upward from the log start (what compaction took is covered by fillers,
+ * log/compaction.h); terms never
  * fall; a batch whose term has no term start in the epoch log is an unacknowledged tail and is cut
  * at open; nothing below the commit the host told is ever truncated.
  *

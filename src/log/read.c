@@ -43,6 +43,7 @@ struct answer {
     size_t count;
     uint64_t bytes;
     struct log_entry entries[LOG_READ_ENTRIES_MAX];
+    bool is_made[LOG_READ_ENTRIES_MAX]; /* for this answer: a copied membership, part of a filler */
 };
 
 /* Not zeroed: its entries take fourteen kilobytes, each is written before it counts, and every
@@ -110,6 +111,28 @@ static struct log_entry entry_of_control(const struct log_control *control)
     return entry;
 }
 
+/* A filler may cover more than was asked for: who asks has a log of which it fills a part.  The
+ * part is made anew.  False when the entry is no filler. */
+static bool take_part(const struct log_read *read, uint64_t first_index, struct log_entry *entry)
+{
+    struct wire_batch head;
+    bool is_batch = wire_batch_read(&head, entry->payload.data, entry->payload.length_bytes);
+    ensure(is_batch && first_index >= entry->first_index);
+    if (!wire_batch_is_filler(&head)) {
+        return false;
+    }
+    uint64_t last_index =
+        entry->last_index < read->last_index ? entry->last_index : read->last_index;
+    ensure(last_index >= first_index);
+    struct buf *part =
+        wire_batch_filler(head.base_offset + (int64_t)(first_index - entry->first_index),
+                          (int32_t)(last_index - first_index), head.leader_epoch);
+    entry->first_index = first_index;
+    entry->last_index = last_index;
+    entry->payload = (struct buf_slice){part, part->data, part->length_bytes};
+    return true;
+}
+
 /* Puts batches and control entries together, in order, from after_index on. */
 static void gather(const struct log *log, const struct log_read *read, struct source *source,
                    struct answer *answer)
@@ -118,15 +141,23 @@ static void gather(const struct log *log, const struct log_read *read, struct so
     while (index <= read->last_index && answer->count < LOG_READ_ENTRIES_MAX) {
         struct log_entry *entry = &answer->entries[answer->count];
         const struct log_control *control = log_history_at_or_after(&log->history, index);
+        answer->is_made[answer->count] = false;
         if (control != NULL && control->index == index) {
             *entry = entry_of_control(control);
+            answer->is_made[answer->count] = entry->payload.buf != NULL;
         } else {
             uint64_t offset = log_history_offset_after(&log->history, index) - 1;
             bool found = source->content != NULL ? next_of_content(source, offset, entry)
                                                  : next_of_tail(source, offset, entry);
             bool fits = found && (answer->count == 0 ||
                                   answer->bytes + entry->payload.length_bytes <= read->bytes_max);
-            if (!fits || entry->last_index > read->last_index) {
+            if (!fits) {
+                return;
+            }
+            if (entry->first_index < index || entry->last_index > read->last_index) {
+                answer->is_made[answer->count] = take_part(read, index, entry);
+            }
+            if (entry->last_index > read->last_index) {
                 return;
             }
         }
@@ -140,7 +171,7 @@ static void deliver(struct log_read *read, struct answer *answer)
 {
     read->done(read, 0, answer->entries, answer->count);
     for (size_t i = 0; i < answer->count; i++) {
-        if (answer->entries[i].kind != LOG_ENTRY_BATCH) {
+        if (answer->is_made[i]) {
             buf_release(answer->entries[i].payload.buf);
         }
     }

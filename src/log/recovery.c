@@ -17,6 +17,7 @@
  */
 #include "base/assert.h"
 #include "base/memory.h"
+#include "log/compact_pass.h"
 #include "log/state.h"
 #include "log/verify.h"
 #include "log/works.h"
@@ -28,7 +29,6 @@
 #include <string.h>
 
 #define EPOCHS_NAME "epochs"
-#define SUFFIX_LENGTH 4 /* ".log" */
 #define DIGITS 20
 #define EPOCHS_GARBAGE_BYTES_MAX (64u << 10) /* rewritten when it is larger and mostly garbage */
 #define SAVE_BYTES (256u << 10)              /* read and written again at once */
@@ -47,6 +47,8 @@ struct recovery {
     uint64_t active_file_size;
     uint64_t *useless; /* bases of files that belong to nothing */
     size_t useless_count;
+    uint64_t *half_made; /* bases of segments that a compaction did not finish */
+    size_t half_made_count;
     char *error;
     size_t error_size;
 };
@@ -76,9 +78,9 @@ static int failed(struct recovery *recovery, const char *what, int result)
 
 /* ---- What is there ---- */
 
-static bool parse_name(const char *name, uint64_t *base)
+static bool parse_name(const char *name, const char *suffix, uint64_t *base)
 {
-    if (strlen(name) != DIGITS + SUFFIX_LENGTH || strcmp(name + DIGITS, LOG_SEGMENT_SUFFIX) != 0) {
+    if (strlen(name) != DIGITS + strlen(suffix) || strcmp(name + DIGITS, suffix) != 0) {
         return false;
     }
     *base = 0;
@@ -97,7 +99,11 @@ static bool visit_name(const char *name, void *context)
     uint64_t base;
     if (strcmp(name, EPOCHS_NAME) == 0) {
         recovery->found_epochs = true;
-    } else if (parse_name(name, &base)) {
+    } else if (parse_name(name, COMPACT_SUFFIX, &base)) {
+        recovery->half_made = memory_reallocate(recovery->half_made,
+                                                (recovery->half_made_count + 1) * sizeof(uint64_t));
+        recovery->half_made[recovery->half_made_count++] = base;
+    } else if (parse_name(name, LOG_SEGMENT_SUFFIX, &base)) {
         if (recovery->base_count == recovery->base_capacity) {
             recovery->base_capacity =
                 recovery->base_capacity == 0 ? 4 : recovery->base_capacity * 2;
@@ -256,7 +262,7 @@ static bool take_summary(struct recovery *recovery, struct log_segment *segment,
 }
 
 /* A segment with another one behind it: whole by its index file's word, or else by reading all of
- * it. */
+ * it.  It may end behind the next one's beginning: then a compaction put it in their place. */
 static int recover_closed(struct recovery *recovery, struct log_segment *segment,
                           uint64_t file_size, uint64_t next_base)
 {
@@ -285,7 +291,7 @@ static int recover_closed(struct recovery *recovery, struct log_segment *segment
         }
         segment->index_is_unsaved = true;
     }
-    if (segment->end_offset != next_base) {
+    if (segment->end_offset < next_base) {
         return damaged_segment(recovery, segment->base_offset, segment->size_bytes,
                                "the segment after this one is missing");
     }
@@ -393,6 +399,22 @@ static int discard_stale(struct recovery *recovery, uint64_t base)
     return result;
 }
 
+/* Segments that lie wholly in the one recovered last, which a compaction made out of them and all
+ * of whose batches are good: it did not come to unlinking them.  The next one begins where it ends.
+ */
+static int skip_compacted(struct recovery *recovery, const struct log_segment *segment,
+                          size_t *next)
+{
+    while (*next < recovery->base_count && recovery->bases[*next] < segment->end_offset) {
+        note_useless(recovery, recovery->bases[(*next)++]);
+    }
+    if (*next == recovery->base_count || recovery->bases[*next] != segment->end_offset) {
+        return damaged_segment(recovery, segment->base_offset, segment->size_bytes,
+                               "the segment after this one is missing");
+    }
+    return 0;
+}
+
 static int recover_segments(struct recovery *recovery)
 {
     struct log_segment *empty_last;
@@ -405,22 +427,26 @@ static int recover_segments(struct recovery *recovery)
         result = damaged_segment(recovery, checkpoint->segment_base, 0,
                                  "a segment that had been made durable is missing");
     }
-    for (size_t i = 0; result == 0 && i < recovery->base_count; i++) {
+    for (size_t i = 0; result == 0 && i < recovery->base_count;) {
         struct log_segment *segment = NULL;
         uint64_t file_size = 0;
+        uint64_t base = recovery->bases[i++];
         if (recovery->ends_stale) {
-            result = discard_stale(recovery, recovery->bases[i]);
+            result = discard_stale(recovery, base);
             continue;
         }
-        result = open_segment(recovery, recovery->bases[i], &segment, &file_size);
+        result = open_segment(recovery, base, &segment, &file_size);
         if (result == 0) {
             log_segments_push(recovery->log, segment);
             result = save_segment(recovery, segment, file_size);
         }
-        if (result == 0) {
-            result = i + 1 < recovery->base_count
-                         ? recover_closed(recovery, segment, file_size, recovery->bases[i + 1])
-                         : recover_last(recovery, segment, file_size);
+        if (result == 0 && i == recovery->base_count) {
+            result = recover_last(recovery, segment, file_size);
+        } else if (result == 0) {
+            result = recover_closed(recovery, segment, file_size, recovery->bases[i]);
+            if (result == 0 && !recovery->ends_stale) {
+                result = skip_compacted(recovery, segment, &i);
+            }
         }
     }
     if (empty_last == NULL) {
@@ -509,6 +535,11 @@ static int mend(struct recovery *recovery, bool *tail_was_cut)
     for (size_t i = 0; result == 0 && i < recovery->useless_count; i++) {
         result = log_remove_files(log->directory, recovery->useless[i], true);
     }
+    for (size_t i = 0; result == 0 && i < recovery->half_made_count; i++) {
+        char *path = compact_path(log->directory, recovery->half_made[i]);
+        result = io_path_remove(path);
+        memory_free(path);
+    }
     if (result == 0 && recovery->useless_count > 0) {
         result = io_directory_sync(log->directory);
     }
@@ -552,6 +583,10 @@ int log_create_files(struct log *log)
     memory_free(path);
     if (result == 0) {
         result = io_file_truncate(segment->file, 0);
+    }
+    /* What was compacted of an earlier log says nothing of this one. */
+    if (result == 0) {
+        result = compact_points_remove(log->directory);
     }
     if (result == 0) {
         result = io_directory_sync(log->directory);
@@ -636,6 +671,8 @@ static void settle(struct log *log)
         log->vote = 0;
     }
     log->commit_index = history->first_index - 1;
+    log->checkpointed_base = log->checkpoint.sequence > 0 ? log->checkpoint.segment_base : 0;
+    compact_points_read(log->directory, log->next_offset, &log->compacted);
     uint64_t index;
     if (log_snapshot_position(log->directory, &index) == 0) {
         log->snapshot_index = index;
@@ -666,5 +703,6 @@ int log_recover(struct log *log, bool *tail_was_cut, char *error, size_t error_s
     log_epochs_state_free(&recovery.state);
     memory_free(recovery.bases);
     memory_free(recovery.useless);
+    memory_free(recovery.half_made);
     return result;
 }

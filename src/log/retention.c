@@ -20,8 +20,10 @@ static bool is_unwanted(const struct log *log, const struct log_segment *segment
     if (segment->end_offset <= log->history.start_offset) {
         return true;
     }
-    bool is_old = retention->retention_ms >= 0 && segment->max_timestamp < now_ms &&
-                  now_ms - segment->max_timestamp > retention->retention_ms;
+    /* Nothing but fillers has no timestamp, and nothing to keep. */
+    int64_t newest_ms = segment->max_timestamp < 0 ? 0 : segment->max_timestamp;
+    bool is_old = retention->retention_ms >= 0 && newest_ms < now_ms &&
+                  now_ms - newest_ms > retention->retention_ms;
     bool is_much = retention->retention_bytes >= 0 &&
                    size_bytes - segment->size_bytes >= (uint64_t)retention->retention_bytes;
     return is_old || is_much;
@@ -70,7 +72,7 @@ bool log_awaits_snapshot(const struct log *log)
 
 bool log_apply_retention(struct log *log, const struct log_retention *retention, int64_t now_ms)
 {
-    size_t count = count_unwanted(log, retention, now_ms);
+    size_t count = log->is_swapping ? 0 : count_unwanted(log, retention, now_ms);
     if (count == 0) {
         return false;
     }
@@ -147,6 +149,8 @@ static void forget_everything(struct log *log)
     log->saved_sequence = log->sequence;
     log->truncations++;
     log->checkpoint = (struct log_checkpoint){0};
+    log->checkpointed_base = 0;
+    log->compacted.count = 0;
     log->candidate_index = 0;
 }
 

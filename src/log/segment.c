@@ -69,7 +69,8 @@ void log_segment_note(struct log_segment *segment, const struct wire_batch *head
         .max_timestamp_offset_before = segment->max_timestamp_offset,
     };
     log_index_add(&segment->index, &entry);
-    if (head->max_timestamp > segment->max_timestamp) {
+    /* An empty batch may carry the time of records it had. */
+    if (head->record_count > 0 && head->max_timestamp > segment->max_timestamp) {
         segment->max_timestamp = head->max_timestamp;
         segment->max_timestamp_offset = base_offset;
     }

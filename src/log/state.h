@@ -12,6 +12,7 @@
 #ifndef LOG_STATE_H
 #define LOG_STATE_H
 
+#include "log/compact_points.h"
 #include "log/epochs.h"
 #include "log/history.h"
 #include "log/log.h"
@@ -65,11 +66,15 @@ struct log {
     struct log_doomed doomed;
 
     struct log_checkpoint checkpoint; /* the newest one on disk */
+    uint64_t checkpointed_base;       /* the segment that the newest durable one is in; 0: none */
     struct log_checkpoint candidate;  /* durable, written once candidate_index is committed; */
     uint64_t candidate_index;         /* 0: none */
-    uint32_t submissions;             /* unfinished ones */
-    uint32_t works;                   /* unfinished reads, searches, loads */
-    bool failed;                      /* a submission of this log failed */
+    struct compact_points compacted;  /* as its file says */
+    struct log_compaction_job *compaction; /* under way; NULL: none */
+    bool is_swapping;     /* a segment made anew is taking the place of old ones: the table stays */
+    uint32_t submissions; /* unfinished ones */
+    uint32_t works;       /* unfinished reads, searches, loads */
+    bool failed;          /* a submission of this log failed */
 
     struct list_node cached_node; /* in the stream's list of logs with caches, oldest use first */
     uint64_t touched_ns;

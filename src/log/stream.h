@@ -23,6 +23,7 @@ struct log_unit {
     uint64_t sequence;             /* of the newest append in it */
     uint64_t epochs_length;        /* of the epochs file with it */
     uint64_t truncations;          /* of the log when it was captured */
+    uint64_t checkpointed_base;    /* of the log's newest checkpoint, which is in it or before it */
     struct log_checkpoint reached; /* where the log's end stood then */
     uint64_t reached_index;
     struct log_doomed doomed;

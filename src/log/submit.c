@@ -164,6 +164,7 @@ void log_submit_capture(struct log *log, struct log_flush *flush, struct log_uni
     unit->sequence = log->sequence;
     unit->epochs_length = log->epochs.end_position;
     unit->truncations = log->truncations;
+    unit->checkpointed_base = log->checkpoint.sequence > 0 ? log->checkpoint.segment_base : 0;
     unit->reached = (struct log_checkpoint){
         .segment_base = active->base_offset,
         .position = active->size_bytes,
@@ -239,6 +240,9 @@ void log_submit_completed(struct log_unit *unit)
     ensure(unit->sequence >= log->saved_sequence);
     log->saved_sequence = unit->sequence;
     log->epochs.durable_length = unit->epochs_length;
+    if (unit->checkpointed_base > log->checkpointed_base) {
+        log->checkpointed_base = unit->checkpointed_base;
+    }
     consider_checkpoint(log, unit);
     for (size_t i = 0; i < unit->doomed.count; i++) {
         uint64_t base_offset = unit->doomed.bases[i];

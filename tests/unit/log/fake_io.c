@@ -355,6 +355,22 @@ int io_path_remove(const char *path)
     return result;
 }
 
+int io_path_rename(const char *from, const char *to)
+{
+    int result = outcome(true);
+    if (result != 0) {
+        return result;
+    }
+    struct name *target = find_name(to, true);
+    struct name *source = find_name(from, false);
+    if (source == NULL || source->seen == NULL) {
+        return -ENOENT;
+    }
+    name_set(&target->seen, source->seen);
+    name_set(&source->seen, NULL);
+    return 0;
+}
+
 int io_directory_list(const char *path, bool (*visit)(const char *name, void *context),
                       void *context)
 {
@@ -540,6 +556,12 @@ void fake_advance_ms(int64_t ms)
             timer->fire(timer);
         }
     }
+}
+
+uint64_t io_random(struct io_loop *loop)
+{
+    (void)loop;
+    return 0x9e3779b97f4a7c15u;
 }
 
 uint64_t io_now_ns(const struct io_loop *loop)
