@@ -76,6 +76,13 @@ struct broker_stats {
     struct counter inter_broker_handled;
     struct counter shards_short_of_room;
     struct counter shards_with_hung_disk;
+    struct counter compactions;
+    struct counter compactions_failed;
+    struct counter compaction_read_bytes;
+    struct counter compaction_saved_bytes;
+    struct counter compaction_records_removed;
+    struct counter compaction_clean_bytes; /* of compacted topics, as last looked at */
+    struct counter compaction_dirty_bytes;
     struct broker_peer_request_stats inter_broker_requests[BROKER_PEER_REQUEST_TYPES];
 };
 

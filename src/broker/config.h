@@ -76,10 +76,13 @@ struct broker_config {
     bool enable_follower_read;
     uint32_t fetch_sessions_max; /* of all shards; 0: none are kept */
     uint32_t retention_check_ms;
-    uint64_t disk_reserve_bytes;        /* 0: none */
-    uint64_t catch_up_bytes_per_second; /* to new replicas, by all shards; 0: no bound */
-    uint64_t scrub_bytes_per_second;    /* read to look for damage, by all shards; 0: none */
-    uint64_t scrub_interval_ms;         /* from one pass to the next, at least */
+    uint32_t compaction_check_ms;
+    uint64_t compaction_memory_bytes;     /* for keys, of each shard */
+    uint64_t compaction_bytes_per_second; /* of each shard; 0: no bound */
+    uint64_t disk_reserve_bytes;          /* 0: none */
+    uint64_t catch_up_bytes_per_second;   /* to new replicas, by all shards; 0: no bound */
+    uint64_t scrub_bytes_per_second;      /* read to look for damage, by all shards; 0: none */
+    uint64_t scrub_interval_ms;           /* from one pass to the next, at least */
     char *log_level;
 };
 

@@ -132,6 +132,15 @@ static const struct config_row rows[] = {
         "only what is new; the others are told everything each time."),
     UINT("retention_check_ms", retention_check_ms, "30000", 100, INT32_MAX,
          "log.retention.check.interval.ms", "How often old segments are looked for."),
+    UINT("compaction_check_ms", compaction_check_ms, "15000", 10, INT32_MAX,
+         "log.cleaner.backoff.ms", "How often partitions that are to be compacted are looked for."),
+    UINT("compaction_memory_bytes", compaction_memory_bytes, "16777216", 65536, 4294967296,
+         "log.cleaner.dedupe.buffer.size",
+         "Memory for the keys of the one partition that a shard compacts at a time; with more keys "
+         "it takes several turns."),
+    UINT("compaction_bytes_per_second", compaction_bytes_per_second, "33554432", 0, INT64_MAX,
+         "log.cleaner.io.max.bytes.per.second",
+         "What a shard reads at most in order to compact; 0: no bound."),
     UINT("disk_reserve_bytes", disk_reserve_bytes, "268435456", 0, INT64_MAX, "",
          "With less disk space free no more data is taken, until there is room again; 0: the disk "
          "may fill up, which ends the broker."),

@@ -18,6 +18,7 @@
 #include "broker/partition_state.h"
 #include "wire/batch.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* An applier snapshot (the producer table) every so many bytes of log, so that a restart replays
@@ -207,9 +208,18 @@ static void set_compression(struct partition_rules *rules, const struct topic_co
 struct partition_rules partition_rules_of(const struct topic_config *config)
 {
     const char *timestamp_type = topic_config_text(config, "message.timestamp.type");
+    bool compacts = list_has(topic_config_text(config, "cleanup.policy"), "compact");
+    int64_t segment_ms = topic_config_number(config, "segment.ms");
+    int64_t max_lag_ms = topic_config_number(config, "max.compaction.lag.ms");
     struct partition_rules rules = {
         .log_append_time = strcmp(timestamp_type, "LogAppendTime") == 0,
         .deletes_old = list_has(topic_config_text(config, "cleanup.policy"), "delete"),
+        .compacts = compacts,
+        .compaction = {.min_lag_ms = topic_config_number(config, "min.compaction.lag.ms"),
+                       .max_lag_ms = max_lag_ms,
+                       .delete_retention_ms = topic_config_number(config, "delete.retention.ms"),
+                       .dirty_ratio_least =
+                           strtod(topic_config_text(config, "min.cleanable.dirty.ratio"), NULL)},
         .message_bytes_max = topic_config_number(config, "max.message.bytes"),
         .timestamp_before_max_ms = topic_config_number(config, "message.timestamp.before.max.ms"),
         .timestamp_after_max_ms = topic_config_number(config, "message.timestamp.after.max.ms"),
@@ -217,7 +227,9 @@ struct partition_rules partition_rules_of(const struct topic_config *config)
         .retention = {.retention_ms = topic_config_number(config, "retention.ms"),
                       .retention_bytes = topic_config_number(config, "retention.bytes")},
         .log = {.segment_bytes = (uint64_t)topic_config_number(config, "segment.bytes"),
-                .segment_ms = (uint64_t)topic_config_number(config, "segment.ms"),
+                /* Compaction reaches closed segments only. */
+                .segment_ms =
+                    (uint64_t)(compacts && max_lag_ms < segment_ms ? max_lag_ms : segment_ms),
                 .index_interval_bytes =
                     (uint64_t)topic_config_number(config, "index.interval.bytes")},
     };
@@ -355,9 +367,6 @@ void partition_start(struct broker_shard *shard, const struct partition_spec *sp
         .description = description,
         .description_length = partition_spec_encode(spec, description),
         .snapshot_bytes = SNAPSHOT_BYTES,
-        /* Without compaction the log of the groups would grow for ever; what it says stands in the
-         * snapshot. */
-        .drop_prefix_after_snapshot = partition->coordinator != NULL,
     };
     replica_group_start(shard->replicas, &group, started, starting);
 }

@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "broker/partition.h"
 #include "broker/partition_ask.h"
+#include "log/compaction.h"
 #include "replica/applier.h"
 #include "txn/producer.h"
 
@@ -26,6 +27,8 @@ struct partition_rules {
     int compression; /* enum wire_compression; -1: as the producer chose */
     int compression_level;
     bool deletes_old; /* cleanup.policy says delete */
+    bool compacts;    /* cleanup.policy says compact */
+    struct log_compaction_rules compaction;
     int64_t message_bytes_max;
     int64_t timestamp_before_max_ms;
     int64_t timestamp_after_max_ms;
@@ -50,6 +53,7 @@ struct partition {
     struct producer_table *producers;
     struct coordinator *coordinator; /* of __consumer_offsets only, else NULL */
     int64_t snapshot_asked_ms;       /* when retention last asked for a snapshot */
+    uint64_t compaction_retry_ns;    /* not compacted before, since it failed */
     uint64_t saved_offset;           /* flushed here below it */
     struct list commits;             /* produce items that wait for the majority (acks=-1) */
     struct list saves;               /* for this broker's flush (acks=1) */

@@ -127,6 +127,7 @@ void upkeep_start(struct broker_shard *shard)
     upkeep->hook.run = end_of_turn;
     io_turn_hook_add(shard->loop, &upkeep->hook);
     disk_room_start(&upkeep->disk_room, shard);
+    partition_compactor_start(&upkeep->compactor, shard);
     io_timer_init(&upkeep->retention, retention_due);
     io_timer_start(shard->loop, &upkeep->retention,
                    io_now_ns(shard->loop) + (uint64_t)shard->config->retention_check_ms * 1000000u);
@@ -139,6 +140,7 @@ void upkeep_stop(struct broker_shard *shard)
     require(upkeep != NULL);
     ensure(list_is_empty(&upkeep->fetches) && list_is_empty(&upkeep->conditions));
     io_timer_stop(shard->loop, &upkeep->retention);
+    partition_compactor_stop(&upkeep->compactor);
     disk_room_stop(&upkeep->disk_room);
     io_turn_hook_remove(shard->loop, &upkeep->hook);
     memory_free(upkeep);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * upkeep.h -- what a shard looks after at the end of a turn and from time to time: fetches whose
- * partitions moved, requests that wait for the metadata to say something, retention, forgotten
- * producers, and the block of producer ids it hands out from.
+ * partitions moved, requests that wait for the metadata to say something, retention, compaction,
+ * forgotten producers, and the block of producer ids it hands out from.
  *
  * Everything that a waiting request could wait for changes inside some turn, so looking once at the
  * end of each turn misses nothing and needs no timer but the request's own deadline.
@@ -14,6 +14,7 @@
 
 #include "base/list.h"
 #include "broker/disk_room.h"
+#include "broker/partition_compaction.h"
 #include "io/loop.h"
 
 #include <stdbool.h>
@@ -38,6 +39,7 @@ struct upkeep {
     struct io_timer retention;
     size_t retention_position;
     struct disk_room disk_room;
+    struct partition_compactor compactor;
     struct upkeep_producer_ids producer_ids;
 };
 

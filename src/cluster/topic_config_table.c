@@ -41,9 +41,8 @@
 
 static const struct topic_config_row rows[] = {
     LIST("cleanup.policy", "log.cleanup.policy", "delete", "compact,delete", true,
-         "What happens to old data: delete drops whole segments by age and size; compact is "
-         "accepted "
-         "and reported, and such a topic keeps everything."),
+         "What happens to old data: delete drops whole segments by age and size; compact keeps the "
+         "newest record of each key."),
     INT("compression.gzip.level", "compression.gzip.level", "-1", -1, 9, true,
         "How hard to compress, where compression.type is gzip; -1 for the library's choice."),
     INT("compression.lz4.level", "compression.lz4.level", "9", 1, 17, true,
@@ -54,8 +53,8 @@ static const struct topic_config_row rows[] = {
            "anew."),
     INT("compression.zstd.level", "compression.zstd.level", "3", -131072, 22, true,
         "How hard to compress, where compression.type is zstd."),
-    LONG("delete.retention.ms", "log.cleaner.delete.retention.ms", "86400000", 0, MOST, false,
-         "How long compaction keeps a deletion mark for readers that are behind."),
+    LONG("delete.retention.ms", "log.cleaner.delete.retention.ms", "86400000", 0, MOST, true,
+         "How long compaction keeps a deletion mark for readers that are behind, at least."),
     LONG("file.delete.delay.ms", "log.segment.delete.delay.ms", "60000", 0, MOST, false,
          "Wait before the file of a dropped segment is unlinked; here readers hold the file open "
          "instead."),
@@ -80,7 +79,7 @@ static const struct topic_config_row rows[] = {
     LONG("local.retention.ms", "log.local.retention.ms", "-2", -2, MOST, false,
          "Age kept on local disks before tiered storage takes over; -2 stands for retention.ms."),
     LONG("max.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms", "9223372036854775807", 1,
-         MOST, false, "Longest time a record may stay out of reach of compaction."),
+         MOST, true, "Longest time a record may stay out of reach of compaction."),
     INT("max.message.bytes", "message.max.bytes", "1048588", 0, INT32_MAX, true,
         "Largest record batch, as compressed, that is taken from a producer."),
     LONG("message.timestamp.after.max.ms", "log.message.timestamp.after.max.ms", "3600000", 0, MOST,
@@ -91,9 +90,9 @@ static const struct topic_config_row rows[] = {
     STRING("message.timestamp.type", "log.message.timestamp.type", "CreateTime",
            "CreateTime,LogAppendTime", true,
            "Whose time stands in the records: the producer's, or the broker's at the append."),
-    DOUBLE("min.cleanable.dirty.ratio", "log.cleaner.min.cleanable.ratio", "0.5", 0, 1, false,
+    DOUBLE("min.cleanable.dirty.ratio", "log.cleaner.min.cleanable.ratio", "0.5", 0, 1, true,
            "Share of not yet compacted log from which compaction starts."),
-    LONG("min.compaction.lag.ms", "log.cleaner.min.compaction.lag.ms", "0", 0, MOST, false,
+    LONG("min.compaction.lag.ms", "log.cleaner.min.compaction.lag.ms", "0", 0, MOST, true,
          "Shortest time a record stays out of reach of compaction."),
     INT("min.insync.replicas", "min.insync.replicas", "1", 1, INT32_MAX, true,
         "Replicas that must take part for acks=all: a flushed majority always does, so values up "

@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "base/trace.h"
+#include "log/compaction.h"
 #include "replica/manager.h"
 #include "replica/quarantine.h"
 
@@ -113,6 +114,9 @@ void replica_group_begin_stop(struct replica_group *group, uint32_t floor)
 void replica_group_begin_retire(struct replica_group *group)
 {
     require(group->state != GROUP_RUNNING);
+    if (group->log != NULL) {
+        log_compaction_cancel(group->log);
+    }
     list_remove(&group->dirty_node);
     list_remove(&group->due_node);
     list_remove(&group->apply_node);

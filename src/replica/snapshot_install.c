@@ -19,6 +19,7 @@
 #include "base/crc32c.h"
 #include "base/memory.h"
 #include "base/trace.h"
+#include "log/compaction.h"
 #include "replica/manager.h"
 
 #include <string.h>
@@ -299,6 +300,9 @@ void replica_installs_run(struct replica_manager *manager)
     {
         struct replica_install *install = container_of(node, struct replica_install, node);
         struct replica_group *group = install->group;
+        if (group->state == GROUP_RUNNING) {
+            log_compaction_cancel(group->log);
+        }
         if (group->state != GROUP_RUNNING || group->holds > 0 || !log_is_idle(group->log)) {
             continue; /* whatever it waits for makes another turn */
         }

@@ -19,6 +19,8 @@
 #include "base/assert.h"
 #include "base/memory.h"
 
+#include <stdlib.h>
+
 struct producer_table *producer_table_new(void)
 {
     struct producer_table *table = memory_allocate_zeroed(sizeof *table);
@@ -356,4 +358,30 @@ void producer_expire(struct producer_table *table, int64_t oldest_ms)
             forget_committed(table, producer);
         }
     }
+}
+
+static int compare_offsets(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left;
+    uint64_t b = *(const uint64_t *)right;
+    return a < b ? -1 : a > b;
+}
+
+uint64_t *producer_heads(const struct producer_table *table, size_t *count)
+{
+    *count = 0;
+    if (table->committed_count == 0) {
+        return NULL;
+    }
+    uint64_t *heads =
+        memory_allocate(table->committed_count * PRODUCER_BATCHES_REMEMBERED * sizeof(heads[0]));
+    list_for_each(&table->committed, node)
+    {
+        const struct producer *producer = container_of(node, struct producer, node);
+        for (uint32_t i = 0; i < producer->committed.count; i++) {
+            heads[(*count)++] = (uint64_t)producer->committed.batches[i].base_offset;
+        }
+    }
+    qsort(heads, *count, sizeof(heads[0]), compare_offsets);
+    return heads;
 }

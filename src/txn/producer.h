@@ -59,6 +59,9 @@ void producer_committed(struct producer_table *table, const struct wire_batch *b
 void producer_drop_pending(struct producer_table *table);
 /* Forgets producers whose newest batch is older than oldest_ms and that have nothing pending. */
 void producer_expire(struct producer_table *table, int64_t oldest_ms);
+/* The base offsets of the batches in the committed part, ascending; NULL for none, else the caller
+ * frees it. */
+uint64_t *producer_heads(const struct producer_table *table, size_t *count);
 /* Producers known, pending ones included. */
 size_t producer_count(const struct producer_table *table);
 

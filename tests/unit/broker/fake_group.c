@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "broker/leader_table.h"
+#include "log/compaction.h"
 #include "log/log.h"
 #include "replica/replica.h"
 #include "wire/batch.h"
@@ -542,6 +543,31 @@ bool log_awaits_snapshot(const struct log *log)
 {
     (void)log;
     return false;
+}
+
+/* Its log is in memory and never compacted. */
+uint64_t log_compacted_offset(const struct log *log)
+{
+    (void)log;
+    return 0;
+}
+
+void log_compaction_measure(const struct log *log, const struct log_compaction_rules *rules,
+                            uint64_t applied_index, int64_t now_ms,
+                            struct log_compaction_extent *extent)
+{
+    (void)log;
+    (void)rules;
+    (void)applied_index;
+    (void)now_ms;
+    *extent = (struct log_compaction_extent){.is_due = false};
+}
+
+void log_compact(struct log *log, struct log_compaction *compaction)
+{
+    (void)log;
+    (void)compaction;
+    unreachable_code();
 }
 
 bool log_apply_retention(struct log *log, const struct log_retention *retention, int64_t now_ms)

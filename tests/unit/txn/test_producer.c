@@ -206,6 +206,24 @@ static void test_append_time_comes_back(void **state)
     assert_int_equal(log_append_time_ms, 4711);
 }
 
+static void test_heads_are_those_remembered(void **state)
+{
+    (void)state;
+    size_t count = 9;
+    assert_null(producer_heads(table, &count));
+    assert_int_equal(count, 0);
+    for (int32_t i = 0; i < 7; i++) {
+        fixture_commit(table, fixture_batch(5, 0, i, 1), 100 + 10 * i);
+    }
+    fixture_commit(table, fixture_batch(4, 0, 0, 1), 165);
+    fixture_append(table, fixture_batch(5, 0, 7, 1), 170); /* not committed */
+    uint64_t *heads = producer_heads(table, &count);
+    static const uint64_t expected[] = {120, 130, 140, 150, 160, 165};
+    assert_int_equal(count, 6);
+    assert_memory_equal(heads, expected, sizeof(expected));
+    memory_free(heads);
+}
+
 static void test_silent_producers_expire(void **state)
 {
     (void)state;
@@ -344,6 +362,7 @@ int main(void)
         rule(test_epochs),
         rule(test_sequences_wrap),
         rule(test_append_time_comes_back),
+        rule(test_heads_are_those_remembered),
         rule(test_silent_producers_expire),
         rule(test_number_of_producers_is_bounded),
         rule(test_snapshot_comes_back),
