@@ -62,6 +62,7 @@ struct broker_config {
     uint32_t group_min_session_timeout_ms;
     uint32_t group_max_session_timeout_ms;
     uint32_t group_max_size;
+    uint32_t producer_id_expiration_ms;
 
     uint32_t heartbeat_ms;
     uint32_t election_ms;

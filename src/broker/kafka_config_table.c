@@ -132,7 +132,6 @@ static const struct kafka_config_row rows[] = {
     ROW("principal.builder.class", CLASS, NULL, SECURITY),
     ROW("process.roles", LIST, "broker,controller", CONTROLLER),
     ROW("producer.id.expiration.check.interval.ms", INT, "600000", TRANSACTIONS),
-    ROW("producer.id.expiration.ms", INT, "86400000", FIXED),
     ROW("producer.purgatory.purge.interval.requests", INT, "1000", SOCKETS),
     ROW("queued.max.request.bytes", LONG, "-1", THREADS),
     ROW("queued.max.requests", INT, "500", THREADS),

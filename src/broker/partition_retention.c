@@ -10,10 +10,6 @@
 #include "broker/broker.h"
 #include "broker/partition_state.h"
 
-/* An idempotent producer that wrote nothing for a day is forgotten (Kafka's
- * producer.id.expiration.ms). */
-#define PRODUCER_EXPIRATION_MS (24ll * 60 * 60 * 1000)
-
 /* A snapshot no older than a tenth of the time kept, so that age finds the log behind one. */
 #define SNAPSHOTS_A_RETENTION 10
 
@@ -50,5 +46,5 @@ void partition_apply_retention(struct partition *partition, int64_t now_ms)
             replica_log_changed(partition->group);
         }
     }
-    producer_expire(partition->producers, now_ms - PRODUCER_EXPIRATION_MS);
+    producer_expire(partition->producers, now_ms - (int64_t)partition->shard->config->producer_id_expiration_ms);
 }

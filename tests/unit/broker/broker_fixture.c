@@ -45,6 +45,7 @@ void fixture_open(struct fixture *fixture)
 {
     memset(fixture, 0, sizeof(*fixture));
     fixture->config.retention_check_ms = 1000000;
+    fixture->config.producer_id_expiration_ms = 86400000;
     fixture->config.default_partitions = 1;
     fixture->config.default_replication_factor = 1;
     fixture->shards = shards_new(1, 1);

@@ -109,6 +109,7 @@ static void world_open(struct world *world)
     snprintf(world->directory, sizeof(world->directory), "/tmp/flotilla-partition-XXXXXX");
     assert_non_null(mkdtemp(world->directory));
     world->config.retention_check_ms = 1000000;
+    world->config.producer_id_expiration_ms = 86400000;
     world->shards = shards_new(1, 1);
     struct broker_shard *shard = &world->shard;
     shard->config = &world->config;
