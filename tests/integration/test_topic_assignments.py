@@ -1,0 +1,86 @@
+"""CreateTopics and CreatePartitions with replicas that the client chooses, and asked only whether they would do."""
+import pytest
+
+from cluster import wait_for
+from messages import Client
+
+(NONE, TOPIC_ALREADY_EXISTS, INVALID_PARTITIONS, INVALID_REPLICA_ASSIGNMENT, INVALID_REQUEST,
+ UNKNOWN_TOPIC_OR_PARTITION) = 0, 36, 37, 39, 42, 3
+
+
+@pytest.fixture
+def client(shared_cluster):
+    with Client(shared_cluster.brokers[1].kafka_port) as client:
+        yield client
+
+
+def create(client, name, assignments, partitions=-1, factor=-1, validate_only=False, version=5):
+    rows = [{"partition_index": number, "broker_ids": brokers} for number, brokers in assignments]
+    answer = client.ask("create_topics", version, timeout_ms=30000, validate_only=validate_only, topics=[
+        {"name": name, "num_partitions": partitions, "replication_factor": factor, "assignments": rows,
+         "configs": []}])
+    return answer["topics"][0]
+
+
+def grow(client, name, count, assignments=None, validate_only=False, version=2):
+    rows = None if assignments is None else [{"broker_ids": brokers} for brokers in assignments]
+    answer = client.ask("create_partitions", version, timeout_ms=30000, validate_only=validate_only,
+                        topics=[{"name": name, "count": count, "assignments": rows}])
+    return answer["results"][0]
+
+
+def replicas_of(client, name):
+    topic = client.ask("metadata", 4, allow_auto_topic_creation=False, topics=[{"name": name}])["topics"][0]
+    return {each["partition_index"]: each["replica_nodes"] for each in topic["partitions"]}
+
+
+def test_a_topic_lies_where_it_was_put(client, topic_name):
+    assert create(client, topic_name, [(1, [2, 3]), (0, [3, 1])])["error_code"] == NONE
+    wait_for(lambda: replicas_of(client, topic_name) == {0: [3, 1], 1: [2, 3]}, "as it was put")
+    for version in range(4):  # grows by one each time
+        assert grow(client, topic_name, 3 + version, [[1, 3]], version=version)["error_code"] == NONE
+        wait_for(lambda: replicas_of(client, topic_name).get(2 + version) == [1, 3], "and so it grows")
+
+
+def test_what_is_only_validated_does_not_happen(client, topic_name):
+    assert create(client, topic_name, [(0, [3, 1])], validate_only=True)["error_code"] == NONE
+    assert replicas_of(client, topic_name) == {}
+    assert create(client, topic_name, [(0, [9])], validate_only=True)["error_code"] == INVALID_REPLICA_ASSIGNMENT
+    assert create(client, topic_name, [], 1, 1)["error_code"] == NONE
+    assert create(client, topic_name, [], 1, 1, validate_only=True)["error_code"] == TOPIC_ALREADY_EXISTS
+    assert grow(client, topic_name, 4, validate_only=True)["error_code"] == NONE
+    assert grow(client, topic_name, 1, validate_only=True)["error_code"] == INVALID_PARTITIONS
+    assert set(replicas_of(client, topic_name)) == {0}
+
+
+@pytest.mark.parametrize("assignments", [
+    [(0, [1, 1])],              # a broker twice
+    [(0, [1, 9])],              # an unknown one
+    [(0, [])],
+    [(0, [-1])],
+    [(0, [1]), (2, [2])],       # a gap
+    [(0, [1]), (0, [2])],       # a partition twice
+    [(0, [1, 2]), (1, [2])],    # differing replication factors
+])
+def test_senseless_assignments_are_refused(client, topic_name, assignments):
+    answer = create(client, topic_name, assignments)
+    assert answer["error_code"] == INVALID_REPLICA_ASSIGNMENT
+    assert answer["error_message"]
+
+
+def test_an_assignment_and_numbers_contradict_each_other(client, topic_name):
+    answer = create(client, topic_name, [(0, [1])], partitions=1)
+    assert answer["error_code"] == INVALID_REQUEST and answer["error_message"]
+    answer = create(client, topic_name, [(0, [1])], factor=1)
+    assert answer["error_code"] == INVALID_REQUEST and answer["error_message"]
+
+
+def test_senseless_growth_is_refused(client, topic_name):
+    assert grow(client, topic_name, 2)["error_code"] == UNKNOWN_TOPIC_OR_PARTITION
+    assert create(client, topic_name, [], 2, 2)["error_code"] == NONE
+    for count in (2, 1, 0, -1):
+        answer = grow(client, topic_name, count)
+        assert answer["error_code"] == INVALID_PARTITIONS and answer["error_message"]
+    for assignments in ([[1, 2], [2, 3]], [[1]], [[1, 1]], [[1, 9]], [[]]):
+        answer = grow(client, topic_name, 3, assignments)
+        assert answer["error_code"] == INVALID_REPLICA_ASSIGNMENT and answer["error_message"], assignments
