@@ -46,5 +46,6 @@ void partition_apply_retention(struct partition *partition, int64_t now_ms)
             replica_log_changed(partition->group);
         }
     }
-    producer_expire(partition->producers, now_ms - (int64_t)partition->shard->config->producer_id_expiration_ms);
+    producer_expire(partition->producers,
+                    now_ms - (int64_t)partition->shard->config->producer_id_expiration_ms);
 }
