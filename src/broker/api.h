@@ -31,6 +31,7 @@ void api_alter_configs(struct request *request);
 void api_incremental_alter_configs(struct request *request);
 void api_describe_log_dirs(struct request *request);
 void api_alter_replica_log_dirs(struct request *request);
+void api_describe_producers(struct request *request);
 void api_describe_quorum(struct request *request);
 void api_describe_cluster(struct request *request);
 void api_unregister_broker(struct request *request);

@@ -25,6 +25,7 @@
 
 struct broker_shard;
 struct partition;
+struct producer_description;
 
 /* ---- Append ---- */
 
@@ -174,5 +175,15 @@ struct size_item {
 };
 
 void sizes_perform(struct broker_shard *shard, struct ask *ask);
+
+/* ---- Producers ---- */
+
+struct producers_item {
+    struct ask_item head;                   /* first */
+    struct producer_description *producers; /* owned by the asker, to be freed; NULL: none */
+    size_t producer_count;
+};
+
+void producers_perform(struct broker_shard *shard, struct ask *ask);
 
 #endif

@@ -58,6 +58,8 @@ static const struct request_configuration configurations[] = {
      api_describe_quorum},
     {REQUEST_DESCRIBE_CLUSTER, "DescribeCluster", REQUEST_METADATA_READ, 0, 2, 0, 0,
      api_describe_cluster},
+    {REQUEST_DESCRIBE_PRODUCERS, "DescribeProducers", REQUEST_DATA, 0, 0, 0, 0,
+     api_describe_producers},
     {REQUEST_UNREGISTER_BROKER, "UnregisterBroker", REQUEST_METADATA_WRITE, 0, 0, 0, 0,
      api_unregister_broker},
     {REQUEST_DESCRIBE_TOPIC_PARTITIONS, "DescribeTopicPartitions", REQUEST_METADATA_READ, 0, 0, 0,

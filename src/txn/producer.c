@@ -349,6 +349,24 @@ void producer_drop_pending(struct producer_table *table)
     ensure(list_is_empty(&table->pending));
 }
 
+size_t producer_describe(const struct producer_table *table,
+                         struct producer_description *descriptions)
+{
+    size_t count = 0;
+    list_for_each(&table->committed, node)
+    {
+        const struct producer *producer = container_of(node, struct producer, node);
+        descriptions[count++] = (struct producer_description){
+            .id = producer->id,
+            .epoch = producer->committed.epoch,
+            .last_sequence = window_newest(&producer->committed)->last_sequence,
+            .last_timestamp_ms = producer->newest_timestamp_ms,
+        };
+    }
+    ensure(count == table->committed_count);
+    return count;
+}
+
 void producer_expire(struct producer_table *table, int64_t oldest_ms)
 {
     list_for_each(&table->committed, node)

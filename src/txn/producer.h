@@ -65,6 +65,18 @@ uint64_t *producer_heads(const struct producer_table *table, size_t *count);
 /* Producers known, pending ones included. */
 size_t producer_count(const struct producer_table *table);
 
+/* What is committed of a producer. */
+struct producer_description {
+    int64_t id;
+    int16_t epoch;
+    int32_t last_sequence;
+    int64_t last_timestamp_ms; /* the largest in its newest batch */
+};
+/* Describes the producers with something committed, the one silent longest first, and says how
+ * many; there is room for producer_count(). */
+size_t producer_describe(const struct producer_table *table,
+                         struct producer_description *descriptions);
+
 /* The committed part as bytes (a new buf), and back; false (table empty) when they make no sense.
  */
 void producer_snapshot_write(const struct producer_table *table, struct buf **content);

@@ -7,7 +7,7 @@ from cluster import wait_for
 from messages import Client, batch
 
 TOPIC = "once"
-NONE, NOT_LEADER_OR_FOLLOWER, INVALID_PRODUCER_EPOCH = 0, 6, 47
+NONE, UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER, INVALID_PRODUCER_EPOCH = 0, 3, 6, 47
 REMEMBERED = 5
 
 
@@ -105,3 +105,24 @@ def test_a_silent_producer_is_forgotten(make_cluster):
     assert produce(cluster, late)["error_code"] == INVALID_PRODUCER_EPOCH
     # Then nobody has heard of any epoch of it.
     wait_for(lambda: produce(cluster, late)["error_code"] == NONE, "it is forgotten")
+
+
+def test_the_leader_describes_its_producers(make_cluster):
+    cluster = make_cluster(tls=False).start()
+    producer, _ = begin(cluster)
+    leader = cluster.leader_of(TOPIC)
+
+    def describe(broker, partition=0):
+        with Client(broker.kafka_port) as client:
+            answer = client.ask("describe_producers", 0, topics=[
+                {"name": TOPIC, "partition_indexes": [partition]}])
+        return answer["topics"][0]["partitions"][0]
+
+    known = describe(leader)
+    assert known["error_code"] == NONE
+    assert [(each["producer_id"], each["producer_epoch"], each["last_sequence"], each["coordinator_epoch"],
+             each["current_txn_start_offset"]) for each in known["active_producers"]] == [(producer, 0, 13, -1, -1)]
+    assert abs(known["active_producers"][0]["last_timestamp"] - time.time() * 1000) < 600000
+    assert describe(leader, 1)["error_code"] == UNKNOWN_TOPIC_OR_PARTITION
+    for broker in cluster.brokers.values():
+        assert broker is leader or describe(broker)["error_code"] == NOT_LEADER_OR_FOLLOWER

@@ -247,6 +247,31 @@ static void test_silent_producers_expire(void **state)
     assert_int_equal(producer_count(table), 1);
 }
 
+static void test_what_is_committed_is_described(void **state)
+{
+    (void)state;
+    struct producer_description found[3];
+    struct wire_batch batch = fixture_batch(1, 3, 0, 4);
+    batch.max_timestamp = 100;
+    fixture_commit(table, batch, 0);
+    batch = fixture_batch(2, 0, 7, 1);
+    batch.max_timestamp = 50;
+    fixture_commit(table, batch, 4);
+    fixture_append(table, fixture_batch(2, 0, 8, 1), 5); /* may be undone */
+    fixture_append(table, fixture_batch(9, 0, 0, 1), 6);
+    assert_int_equal(producer_count(table), 3);
+    assert_int_equal(producer_describe(table, found), 2);
+    assert_int_equal(found[0].id, 1);
+    assert_int_equal(found[0].epoch, 3);
+    assert_int_equal(found[0].last_sequence, 3);
+    assert_int_equal(found[0].last_timestamp_ms, 100);
+    assert_int_equal(found[1].id, 2);
+    assert_int_equal(found[1].last_sequence, 7);
+    assert_int_equal(found[1].last_timestamp_ms, 50);
+    producer_drop_pending(table);
+    assert_int_equal(producer_describe(table, found), 2);
+}
+
 static void test_number_of_producers_is_bounded(void **state)
 {
     (void)state;
@@ -364,6 +389,7 @@ int main(void)
         rule(test_append_time_comes_back),
         rule(test_heads_are_those_remembered),
         rule(test_silent_producers_expire),
+        rule(test_what_is_committed_is_described),
         rule(test_number_of_producers_is_bounded),
         rule(test_snapshot_comes_back),
         rule(test_empty_snapshot_comes_back),
