@@ -224,6 +224,7 @@ static const char *objection(const struct cluster_partition *partition,
                              const struct replica_group_view *view, uint32_t broker_id)
 {
     uint32_t others = 0;
+    uint32_t counted = 1; /* it, and those that still hold the log or are to */
     bool is_assigned = false;
     for (uint32_t i = 0; i < partition->replica_count; i++) {
         const struct replica_member_view *member = member_of(view, partition->replicas[i]);
@@ -231,6 +232,10 @@ static const char *objection(const struct cluster_partition *partition,
             is_assigned = true;
             continue;
         }
+        if (member == NULL && !cluster_partition_wants(partition, i)) {
+            continue; /* a reassignment has let it go already */
+        }
+        counted++;
         if (member == NULL || !member->is_voter) {
             return "another replica is not a voter";
         }
@@ -242,7 +247,7 @@ static const char *objection(const struct cluster_partition *partition,
     if (!is_assigned) {
         return "it is none of the assigned replicas";
     }
-    return others > partition->replica_count / 2 ? NULL : "the others are no majority";
+    return others > counted / 2 ? NULL : "the others are no majority";
 }
 
 static void without(const struct replica_group_view *view, uint32_t broker_id,
