@@ -359,12 +359,17 @@ static rd_kafka_resp_err_t delete_group(const char *group)
     return error;
 }
 
+/* The call leaves it to its caller to ask again when the leader has just moved. */
 static void expect_watermarks(const char *topic, int64_t low, int64_t high)
 {
     int64_t first = -1;
     int64_t end = -1;
-    expect_error(rd_kafka_query_watermark_offsets(admin, topic, 0, &first, &end, PATIENCE_MS),
-                 RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
+    int64_t deadline = now_ms() + PATIENCE_MS;
+    do {
+        error = rd_kafka_query_watermark_offsets(admin, topic, 0, &first, &end, PATIENCE_MS);
+    } while (error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION && now_ms() < deadline);
+    expect_error(error, RD_KAFKA_RESP_ERR_NO_ERROR);
     expect_number(first, low, "low watermark");
     expect_number(end, high, "high watermark");
 }
