@@ -7,7 +7,6 @@ SUITES ?= all
 SECONDS_EACH ?= 10
 SEED ?= 1
 MINUTES ?= 10
-MINUTES ?= 2
 CLIENTS ?=
 
 .PHONY: all build run test bench interop interop-librdkafka sim bugs soak chaos fuzz cover asan ubsan tsan format format-check setup clean
