@@ -62,6 +62,11 @@ static void partition_start_moved(struct applier *applier)
     partition_wake_fetches(partition); /* some ask for what is gone now */
 }
 
+static void partition_proposable(struct applier *applier)
+{
+    partition_append_held(of(applier));
+}
+
 static void partition_saved(struct applier *applier, uint64_t saved_offset)
 {
     struct partition *partition = of(applier);
@@ -158,6 +163,7 @@ static const struct applier_type partition_applier = {
     .committed = partition_committed,
     .saved = partition_saved,
     .start_moved = partition_start_moved,
+    .proposable = partition_proposable,
     .standing_changed = partition_standing_changed,
     .snapshot_write = partition_snapshot_write,
     .snapshot_restore = partition_snapshot_restore,

@@ -265,6 +265,8 @@ enum raft_result raft_read_barrier(struct raft *raft, uint64_t *barrier);
 /* Hands leadership to a voter, or to the most advanced one for node_id 0.  Proposals are refused
  * (RAFT_BUSY) until it succeeded or an election timeout passed. */
 enum raft_result raft_transfer_leadership(struct raft *raft, uint32_t node_id, uint64_t now_ticks);
+/* A transfer is under way: nothing is proposed until it has succeeded or was given up. */
+bool raft_is_transferring(const struct raft *raft);
 
 /* ---- Effects ---- */
 

@@ -45,6 +45,11 @@ enum raft_result raft_transfer_leadership(struct raft *raft, uint32_t node_id, u
     return RAFT_OK;
 }
 
+bool raft_is_transferring(const struct raft *raft)
+{
+    return raft->transfer_target != 0;
+}
+
 bool raft_transfer_is_ripe(const struct raft *raft)
 {
     if (raft->role != RAFT_LEADER || raft->transfer_target == 0 || raft->is_transfer_asked)

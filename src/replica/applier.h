@@ -51,6 +51,10 @@ struct applier_type {
      * committed has an unknown outcome: whoever waits for it is told so. */
     void (*standing_changed)(struct applier *applier, const struct applier_standing *standing);
 
+    /* A proposal was answered BUSY, the leadership was not handed over after all, and proposals are
+     * taken again.  NULL: of no interest. */
+    void (*proposable)(struct applier *applier);
+
     /* The whole state as bytes, in a new buf the caller releases. */
     void (*snapshot_write)(struct applier *applier, struct buf **content);
     /* Replaces the state; false (state empty) when the bytes make no sense. */

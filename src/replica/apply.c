@@ -34,14 +34,19 @@ void replica_apply_mark(struct replica_group *group)
     }
 }
 
+static bool takes_proposals_again(const struct replica_group *group)
+{
+    return group->was_busy && !raft_is_transferring(group->raft);
+}
+
 void replica_apply_mark_if_moved(struct replica_group *group)
 {
     const struct raft *raft = group->raft;
-    bool has_moved = raft_commit_index(raft) != group->seen_commit_index ||
-                     raft_saved_index(raft) != group->seen_saved_index ||
-                     raft_term(raft) != group->standing.term ||
-                     raft_leader(raft) != group->standing.leader ||
-                     raft_is_ready_leader(raft) != group->standing.is_leader;
+    bool has_moved =
+        raft_commit_index(raft) != group->seen_commit_index ||
+        raft_saved_index(raft) != group->seen_saved_index ||
+        raft_term(raft) != group->standing.term || raft_leader(raft) != group->standing.leader ||
+        raft_is_ready_leader(raft) != group->standing.is_leader || takes_proposals_again(group);
     if (has_moved) {
         replica_apply_mark(group);
     }
@@ -211,6 +216,19 @@ static void tell_saved(struct replica_group *group)
     }
 }
 
+/* A transfer was given up.  Without this, who waits to propose would wait for a commit that only
+ * proposals bring. */
+static void tell_proposable(struct replica_group *group)
+{
+    if (!takes_proposals_again(group)) {
+        return;
+    }
+    group->was_busy = false;
+    if (group->standing.is_leader && group->applier->type->proposable != NULL) {
+        group->applier->type->proposable(group->applier);
+    }
+}
+
 void replica_apply_run(struct replica_group *group)
 {
     if (group->state == GROUP_RUNNING) {
@@ -222,7 +240,8 @@ void replica_apply_run(struct replica_group *group)
     }
     /* Any of these may stop the group: its state is looked at each time. */
     void (*const steps[])(struct replica_group *) = {
-        tell_committed, tell_saved, tell_standing, replica_barriers_serve, replica_snapshot_if_due};
+        tell_committed,         tell_saved, tell_standing, tell_proposable, replica_barriers_serve,
+        replica_snapshot_if_due};
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         if (group->state != GROUP_RUNNING || group->is_installing) {
             return;

@@ -89,6 +89,7 @@ struct replica_group {
     bool is_installing;          /* a snapshot is being made durable: the core gets no input */
     bool is_write_queued;        /* in the manager's writes: what the log holds goes with them */
     bool has_expectations;
+    bool was_busy; /* a proposal met a transfer of the leadership */
     struct list_node dirty_node;
     struct list_node
         apply_node; /* in the manager's applying, or in retiring when it leaves service */

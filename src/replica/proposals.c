@@ -53,6 +53,7 @@ enum replica_result replica_propose(struct replica_group *group, struct buf *buf
     struct raft_entry entry;
     result = result_of(raft_propose(group->raft, record_span, batch_length, &entry));
     if (result != REPLICA_OK) {
+        group->was_busy = group->was_busy || result == REPLICA_BUSY;
         return result;
     }
     *base_offset = log_next_offset(group->log);

@@ -58,6 +58,11 @@ static void counting_standing_changed(struct applier *applier,
     of(applier)->standings++;
 }
 
+static void counting_proposable(struct applier *applier)
+{
+    of(applier)->proposables++;
+}
+
 static void counting_snapshot_write(struct applier *applier, struct buf **content)
 {
     const struct counting_applier *counting = of(applier);
@@ -100,6 +105,7 @@ static const struct applier_type counting_type = {
     .committed = counting_committed,
     .saved = counting_saved,
     .standing_changed = counting_standing_changed,
+    .proposable = counting_proposable,
     .snapshot_write = counting_snapshot_write,
     .snapshot_restore = counting_snapshot_restore,
     .reset = counting_reset,

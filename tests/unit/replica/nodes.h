@@ -29,7 +29,8 @@ struct counting_applier {
     uint64_t next_offset; /* the next batch must stand here */
     uint64_t high_watermark;
     uint64_t saved_offset;
-    uint32_t standings; /* how often it was told */
+    uint32_t standings;   /* how often it was told */
+    uint32_t proposables; /* likewise */
     uint32_t resets;
     uint32_t restores;
     bool refuses_restore;

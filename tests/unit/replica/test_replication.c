@@ -289,6 +289,29 @@ static void leadership_moves_on_request(void **state)
     nodes_assert_equal(cluster, 1001);
 }
 
+static bool proposals_are_taken_again(struct nodes *nodes)
+{
+    return nodes_applier(nodes, (transfer_target + 2) % 3, 1001)->proposables > 0;
+}
+
+/* Nothing commits meanwhile that could wake who waits to propose. */
+static void a_transfer_that_is_given_up_is_told(void **state)
+{
+    (void)state;
+    start_everywhere(1001);
+    nodes_write(cluster, 1001, 1, 100);
+    uint32_t leader = nodes_leader(cluster);
+    transfer_target = (leader + 1) % 3;
+    nodes_cut_off(cluster, transfer_target);
+    assert_int_equal(replica_transfer_leadership(nodes_group(cluster, leader, 1001),
+                                                 cluster->node[transfer_target].broker_id),
+                     REPLICA_OK);
+    assert_false(nodes_propose(cluster, leader, 1001, 100));
+    nodes_run_until(cluster, proposals_are_taken_again);
+    assert_int_equal(nodes_leader(cluster), leader);
+    assert_true(nodes_propose(cluster, leader, 1001, 100));
+}
+
 static bool membership_is_committed(struct nodes *nodes)
 {
     uint32_t leader = nodes_leader(nodes);
@@ -430,6 +453,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_groups_share_frames, begin, finish),
         cmocka_unit_test_setup_teardown(read_barrier_needs_a_majority, begin, finish),
         cmocka_unit_test_setup_teardown(leadership_moves_on_request, begin, finish),
+        cmocka_unit_test_setup_teardown(a_transfer_that_is_given_up_is_told, begin, finish),
         cmocka_unit_test_setup_teardown(joining_replica_becomes_a_voter, begin, finish),
         cmocka_unit_test_setup_teardown(earlier_lives_are_not_listened_to, begin, finish),
         cmocka_unit_test_setup_teardown(epochs_of_memberships_never_fall, begin, finish),
