@@ -6,7 +6,7 @@
  */
 #include "broker/api.h"
 #include "broker/broker.h"
-#include "broker/controller.h"
+#include "broker/controller_told.h"
 #include "broker/topic_place.h"
 #include "wire/describe_cluster.h"
 
@@ -72,8 +72,7 @@ void api_describe_cluster(struct request *request)
     response.error_message = topic_place_string(message);
     response.endpoint_type = body.endpoint_type;
     response.cluster_id = topic_place_string(uuid_format(&request->shard->cluster_id, cluster_id));
-    uint32_t controller = controller_leader(request->shard);
-    response.controller_id = controller == 0 ? -1 : (int32_t)controller;
+    response.controller_id = controller_told(request->shard);
     if (response.error_code == WIRE_ERROR_NONE &&
         !describe_brokers(request, body.include_fenced_brokers, &response)) {
         request_drop(request, "the answer needs more memory than a request may have");

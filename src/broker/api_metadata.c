@@ -10,7 +10,7 @@
  */
 #include "broker/api.h"
 #include "broker/broker.h"
-#include "broker/controller.h"
+#include "broker/controller_told.h"
 #include "broker/topic_creation.h"
 #include "broker/topic_picture.h"
 #include "broker/topic_place.h"
@@ -206,8 +206,7 @@ static void respond(struct metadata_work *work)
     arena_init(&work->answer, ANSWER_BYTES_MAX);
     work->is_complete = true;
 
-    uint32_t controller = controller_leader(shard);
-    response.controller_id = controller == 0 ? -1 : (int32_t)controller;
+    response.controller_id = controller_told(shard);
     response.cluster_id = topic_place_string(uuid_format(&shard->cluster_id, cluster_id));
     describe_brokers(work, &response);
     if (asks_for_all(work)) {

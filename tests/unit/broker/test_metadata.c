@@ -57,6 +57,33 @@ static struct metadata_response take(struct exchange *exchange)
 
 /* ---- Metadata ---- */
 
+static int32_t controller_told_by(struct fixture *fixture)
+{
+    struct exchange exchange;
+    ask(&exchange, fixture, 13, NULL, false);
+    int32_t told = take(&exchange).controller_id;
+    exchange_free(&exchange);
+    return told;
+}
+
+/* Clients that are told of no controller may wait for a long time before they ask again. */
+static void there_is_always_a_controller_to_ask(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture);
+    fixture.shard.broker_id = 2;
+    assert_int_equal(controller_told_by(&fixture), 1);
+    fake_broker_set_live(1, false);
+    assert_int_equal(controller_told_by(&fixture), 2);
+    fake_broker_set_live(1, true);
+    fake_controller_lead(false);
+    assert_int_equal(controller_told_by(&fixture), 2);
+    fake_controller_lead(true);
+    fixture.shard.broker_id = 1;
+    fixture_close(&fixture);
+}
+
 static void every_version_tells_the_same(void **state)
 {
     (void)state;
@@ -480,6 +507,7 @@ static void the_coordinator_is_the_leader_of_the_groups_partition(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(there_is_always_a_controller_to_ask),
         cmocka_unit_test(every_version_tells_the_same),
         cmocka_unit_test(nothing_is_made_up_about_leaders),
         cmocka_unit_test(a_leader_that_dies_while_it_is_asked_for_is_not_named),
