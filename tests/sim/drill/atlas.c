@@ -8,6 +8,7 @@
 #include "drill/atlas.h"
 
 #include "base/assert.h"
+#include "base/list.h"
 #include "base/memory.h"
 #include "drill/drill.h"
 #include "drill/rest.h"
@@ -26,6 +27,7 @@ struct atlas {
     bool is_on;
     bool is_scheduled;
     uint64_t faults;
+    struct list reliefs;
     uint32_t injured;             /* the host that lost its disk or some of it; 0: none */
     bool is_wiped;                /* the injured one lost all */
     char rot_path[ROT_PATH_SIZE]; /* where a bit of the injured one's flipped; "": nowhere */
@@ -37,6 +39,7 @@ struct atlas {
 
 /* An act that takes a fault back later. */
 struct relief {
+    struct list_node node; /* in the atlas, until it is due */
     struct atlas *atlas;
     uint32_t from;
     uint32_t to;
@@ -67,6 +70,7 @@ static struct sim_host *host_at(struct atlas *atlas, uint32_t number)
 static void relieve(void *context)
 {
     struct relief *relief = context;
+    list_remove(&relief->node);
     if (relief->atlas->is_on) {
         relief->act(relief->atlas, relief->from, relief->to);
     }
@@ -77,7 +81,9 @@ static void relieve_later(struct atlas *atlas, uint32_t from, uint32_t to, uint6
                           void (*act)(struct atlas *atlas, uint32_t from, uint32_t to))
 {
     struct relief *relief = memory_allocate(sizeof *relief);
-    *relief = (struct relief){atlas, from, to, act};
+    *relief = (struct relief){.atlas = atlas, .from = from, .to = to, .act = act};
+    list_node_init(&relief->node);
+    list_append(&atlas->reliefs, &relief->node);
     sim_world_schedule(atlas->drill->world, sim_world_now_ns(atlas->drill->world) + delay_ns,
                        relieve, relief);
 }
@@ -494,11 +500,16 @@ struct atlas *atlas_new(struct drill *drill)
 {
     struct atlas *atlas = memory_allocate_zeroed(sizeof *atlas);
     atlas->drill = drill;
+    list_init(&atlas->reliefs);
     return atlas;
 }
 
 void atlas_free(struct atlas *atlas)
 {
+    struct list_node *node;
+    while ((node = list_take_first(&atlas->reliefs)) != NULL) {
+        memory_free(container_of(node, struct relief, node)); /* the seed ended before it was due */
+    }
     memory_free(atlas);
 }
 
