@@ -11,7 +11,7 @@
 
 static struct ask_item *item_at(const struct ask_fan *fan, uint32_t position)
 {
-    return (struct ask_item *)((uint8_t *)fan->items + (size_t)position * fan->item_bytes);
+    return (void *)((uint8_t *)fan->items + (size_t)position * fan->item_bytes);
 }
 
 bool ask_fan_make(struct ask_fan *fan, struct request *request, uint64_t count, size_t item_bytes,
@@ -101,13 +101,13 @@ void ask_fan_send(struct ask_fan *fan)
     }
     fan->asks_away = share_count; /* all of them, before the first can come home */
     for (uint32_t i = 0; i < share_count; i++) {
-        struct ask *ask = (struct ask *)(asks + i * fan->ask_bytes);
+        struct ask *ask = (void *)(asks + i * fan->ask_bytes);
         ask_init(ask, &shares[i], request->shard, fan->perform, answered, fan);
         if (fan->prepare != NULL) {
             fan->prepare(fan, ask);
         }
     }
     for (uint32_t i = 0; i < share_count; i++) {
-        ask_send((struct ask *)(asks + i * fan->ask_bytes), shares[i].shard_id);
+        ask_send((void *)(asks + i * fan->ask_bytes), shares[i].shard_id);
     }
 }
