@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/trace.h"
 #include "log/scan.h"
+#include "log/state.h"
 #include "wire/batch.h"
 
 #include <errno.h>
@@ -718,6 +719,51 @@ static void swallow(enum trace_level level, const char *line, void *context)
     (void)context;
 }
 
+static int verify_snapshot(void)
+{
+    uint64_t bytes_read;
+    return log_snapshot_verify(DIRECTORY, &bytes_read);
+}
+
+static void cut_snapshot(uint64_t size)
+{
+    struct io_file *file;
+    assert_int_equal(io_file_open(&file, DIRECTORY "/snapshot", IO_OPEN_WRITE), 0);
+    assert_int_equal(io_file_truncate(file, size), 0);
+    io_file_release(file);
+}
+
+/* As the scrubber does it: without the content in memory. */
+static void test_snapshots_are_verified(void **state)
+{
+    (void)state;
+    static const int faults[] = {-EIO, FAKE_SHORT_READ};
+    const size_t length = 600000;
+    char *content = memory_allocate_zeroed(length);
+    fake_reset();
+    assert_int_equal(verify_snapshot(), -ENOENT);
+    assert_int_equal(log_snapshot_write(DIRECTORY, 9, 3, 5, content, length), 0);
+    memory_free(content);
+    assert_int_equal(verify_snapshot(), 0);
+    for (size_t how = 0; how < 2; ++how) {
+        bool has_failed = true;
+        for (uint32_t fault = 1; has_failed; ++fault) {
+            assert_true(fault < 20);
+            fake_fail_at(fault, faults[how], false);
+            int result = verify_snapshot();
+            has_failed = !fake_fault_is_ahead();
+            assert_int_equal(has_failed, result != 0);
+            fake_fail_at(0, 0, false);
+        }
+    }
+    uint64_t size = size_of(DIRECTORY "/snapshot");
+    cut_snapshot(size - 1);
+    assert_int_equal(verify_snapshot(), -EBADMSG);
+    cut_snapshot(4);
+    assert_int_equal(verify_snapshot(), -EBADMSG);
+    fake_reset();
+}
+
 int main(void)
 {
     trace_install(swallow, NULL, TRACE_ERROR);
@@ -744,6 +790,7 @@ int main(void)
         cmocka_unit_test(test_a_fault_while_damage_is_judged),
         cmocka_unit_test(test_heads_that_cannot_be),
         cmocka_unit_test(test_snapshots_are_damaged),
+        cmocka_unit_test(test_snapshots_are_verified),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
