@@ -55,6 +55,9 @@ static void connection_free(struct sim_connection *connection)
         struct net_end *end = &connection->ends[i];
         way_clear(end);
         packets_free(&end->received);
+        if (end->filling != NULL) {
+            packet_free(end->filling);
+        }
         mangler_free(end->mangler);
         list_remove(&end->node);
     }

@@ -53,6 +53,8 @@ struct net_end {
     struct list received; /* struct sim_packet, not read yet */
     uint64_t heard_ns;    /* when the last packet came */
 
+    struct sim_packet
+        *filling;    /* being filled, perhaps from a file, where its process may end; or NULL */
     struct list way; /* struct sim_packet */
     struct sim_event arrival;
     uint64_t last_arrival_ns;

@@ -491,11 +491,14 @@ static size_t packet_bytes(struct io_stream *stream, size_t left)
 static bool send_packet(struct io_stream *stream, size_t length)
 {
     struct sim_packet *packet = packet_new(PACKET_DATA, length);
+    ensure(stream->end->filling == NULL);
+    stream->end->filling = packet;
     size_t at = 0;
     while (at < length) {
         struct item *item = container_of(list_first(&stream->queue), struct item, node);
         size_t part = item->length_bytes < length - at ? item->length_bytes : length - at;
         if (!item_copy(item, packet->data + at, part)) {
+            stream->end->filling = NULL;
             packet_free(packet);
             stream_fail(stream, "a file range that was to be sent could not be read");
             return false;
@@ -503,6 +506,7 @@ static bool send_packet(struct io_stream *stream, size_t length)
         at += part;
         item_advance(stream, item, part);
     }
+    stream->end->filling = NULL;
     end_send(stream->end, packet);
     return true;
 }
