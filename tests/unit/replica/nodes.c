@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define DEADLINE_NS 60000000000ull
+#define TURN_BYTES (1u << 20) /* proposed between two turns */
 #define FRAME_HEADER_BYTES 15 /* size and request header */
 #define FRAME_BYTES_MAX (64u << 20)
 
@@ -568,6 +569,12 @@ bool nodes_propose(struct nodes *nodes, uint32_t index, uint64_t group_id, int32
     return propose_one(nodes, index, 0, size);
 }
 
+static bool at_once(struct nodes *nodes)
+{
+    (void)nodes;
+    return true;
+}
+
 void nodes_write(struct nodes *nodes, uint64_t group_id, uint64_t batches, int32_t size)
 {
     nodes->group_id = group_id;
@@ -581,6 +588,11 @@ void nodes_write(struct nodes *nodes, uint64_t group_id, uint64_t batches, int32
             leader = nodes_leader(nodes);
         }
         nodes->wanted++;
+        /* Building many large batches takes longer than an election timeout where everything is
+         * slow: without a turn in between the followers would depose a leader that is well. */
+        if ((i + 1) * (uint64_t)size / TURN_BYTES > i * (uint64_t)size / TURN_BYTES) {
+            nodes_run_until(nodes, at_once);
+        }
     }
     nodes_run_until(nodes, nodes_have_applied);
 }
