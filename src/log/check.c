@@ -66,7 +66,7 @@ static int judge(const struct check *check)
     struct log_wait *wait = check->wait;
     const struct log_part *part = &check->part;
     if (check->truncations != log->truncations) {
-        wait->checked.segment = NULL;
+        wait->checked.segment = 0;
         return 0;
     }
     wait->checked.to = part->position;

@@ -127,12 +127,22 @@ static bool last_page_is_cached(const struct log_segment *segment, uint64_t end)
     return io_file_read_cached(segment->file, end - 1, &byte, 1, &done) != 0 || done == 1;
 }
 
+/* A number and not the address, which a later segment may have again. */
+static uint64_t check_number(struct log *log, struct log_segment *segment)
+{
+    if (segment->check_number == 0) {
+        segment->check_number = ++log->stream->check_numbers;
+    }
+    return segment->check_number;
+}
+
 /* 0: what the part holds is known to be good; -EAGAIN: it is being checked, piece by piece. */
 static int check_first(struct log *log, struct log_segment *segment, const struct log_part *part,
                        struct log_wait *wait)
 {
     uint64_t now_ns = io_now_ns(log->stream->loop);
-    bool has_begun = wait->checked.segment == segment && wait->checked.from == part->position;
+    uint64_t number = check_number(log, segment);
+    bool has_begun = wait->checked.segment == number && wait->checked.from == part->position;
     if ((has_begun && wait->checked.to >= part->end) ||
         log_checked_end(&segment->checked, part->position, segment->size_bytes, now_ns) >=
             part->end) {
@@ -143,7 +153,7 @@ static int check_first(struct log *log, struct log_segment *segment, const struc
         rest.position = wait->checked.to;
         rest.offset = wait->checked.offset;
     }
-    wait->checked.segment = segment;
+    wait->checked.segment = number;
     wait->checked.from = part->position;
     log_check(log, segment, &rest, wait);
     return -EAGAIN;
@@ -230,7 +240,7 @@ int log_fetch(struct log *log, uint64_t offset, uint64_t limit_offset, uint64_t 
     }
     if (result != -EAGAIN) {
         wait->attempts = 0;
-        wait->checked.segment = NULL;
+        wait->checked.segment = 0;
     }
     return result;
 }

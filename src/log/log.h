@@ -194,7 +194,7 @@ struct log_wait {
     int result;
     uint32_t attempts;
     struct {
-        const void *segment; /* only to be compared */
+        uint64_t segment; /* its check_number; 0: none */
         uint64_t from;
         uint64_t to;     /* what is to be read was checked up to here, in the segment's file */
         uint64_t offset; /* and there the batch with this offset begins */

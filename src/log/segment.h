@@ -37,6 +37,7 @@ struct log_segment {
     bool index_is_unsaved; /* closed since open: its index file is still to be written */
     uint64_t flush_number; /* of the newest flush that syncs it */
     struct list waiters;   /* of struct log_wait, for the load */
+    uint64_t check_number; /* no other segment of the stream ever has it; 0: none was needed yet */
     struct log_checked checked;
     struct log_index index;
 };

@@ -44,6 +44,7 @@ struct log_stream {
     uint64_t flying_since_ns;
     bool is_ending; /* done callbacks of a flush are being called */
     uint64_t flush_count;
+    uint64_t check_numbers; /* given to segments */
     int creation_result;
     _Atomic int failed; /* 0, or the errno (negative) that ended this stream */
     struct io_work creation;
