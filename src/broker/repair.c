@@ -110,13 +110,15 @@ static void forget(struct repairs *repairs, uint64_t group_id)
     memory_free(map_take(&repairs->by_group, group_id));
 }
 
-/* A leader that met damage handed over at once if somebody was there; if not, or if it was given
- * the lead again as the preferred one, it tries again.  Nobody answers what it asks meanwhile. */
+/* A leader that met damage handed over at once if somebody was there; if not, or if it was elected
+ * since, it tries again.  Nobody answers what it asks meanwhile.  It may lead without serving: what
+ * it cannot read it cannot apply, and so it never stands as the leader of its term. */
 static void hand_over(struct repairs *repairs, uint64_t group_id)
 {
-    struct replica_group *group = replica_group_find(repairs->shard->replicas, group_id);
-    if (group != NULL && replica_standing(group).is_leader) {
-        (void)replica_transfer_leadership(group, 0);
+    struct replica_manager *replicas = repairs->shard->replicas;
+    if (replica_group_is_running(replicas, group_id) &&
+        replica_transfer_leadership(replica_group_find(replicas, group_id), 0) !=
+            REPLICA_NOT_LEADER) {
         repairs->gave_lead_away = true;
     }
 }

@@ -2,12 +2,13 @@
  *
  * broker_sim.c -- whole brokers, their clients and every kind of fault in one process, from a seed.
  *
- *   broker_sim [--seed N] [--seeds COUNT] [--seconds REAL] [--seed-file FILE] [--keep-going]
- * [--verbose]
+ *   broker_sim [--seed N] [--seeds COUNT] [--seconds REAL] [--seed-file FILE] [--with FAULTS]
+ *              [--keep-going] [--verbose]
  *
  * Runs COUNT seeds from N on, or as many as begin within REAL seconds, or those that the lines of
- * FILE begin with.  Exit status 0: nothing was found; 1: a seed failed, and how to see it again was
- * printed; 2: wrong arguments.
+ * FILE begin with ("seed [with=FAULTS] why").  FAULTS, names of swarm.h with commas between, exist
+ * in every one of these worlds, beside those that the seed draws.  Exit status 0: nothing was
+ * found; 1: a seed failed, and how to see it again was printed; 2: wrong arguments.
  */
 #include "drill/drill.h"
 
@@ -19,12 +20,14 @@
 #include <time.h>
 
 #define SEED_LINE_SIZE 512
+#define WITH_PREFIX "with="
 
 struct arguments {
     uint64_t seed;
     uint64_t seeds; /* 0: until the seconds are over */
     uint64_t seconds;
     const char *seed_file;
+    const char *with;
     bool keep_going;
     bool is_verbose;
 };
@@ -55,7 +58,7 @@ static bool parse_number(const char *text, uint64_t *number)
 
 static bool parse(int count, char **texts, struct arguments *arguments)
 {
-    *arguments = (struct arguments){.seed = 1};
+    *arguments = (struct arguments){.seed = 1, .with = ""};
     for (int i = 1; i < count; i++) {
         const char *value = i + 1 < count ? texts[i + 1] : "";
         uint64_t *number = strcmp(texts[i], "--seed") == 0      ? &arguments->seed
@@ -69,6 +72,9 @@ static bool parse(int count, char **texts, struct arguments *arguments)
             i++;
         } else if (strcmp(texts[i], "--seed-file") == 0 && value[0] != 0) {
             arguments->seed_file = value;
+            i++;
+        } else if (strcmp(texts[i], "--with") == 0 && swarm_names_are_known(value)) {
+            arguments->with = value;
             i++;
         } else if (strcmp(texts[i], "--keep-going") == 0) {
             arguments->keep_going = true;
@@ -85,9 +91,9 @@ static bool parse(int count, char **texts, struct arguments *arguments)
 }
 
 /* False: no further seed is to be run. */
-static bool run_seed(struct run *run, uint64_t seed)
+static bool run_seed(struct run *run, uint64_t seed, const char *with)
 {
-    bool good = drill_run(seed, run->arguments->is_verbose, run->program, &run->totals);
+    bool good = drill_run(seed, with, run->arguments->is_verbose, run->program, &run->totals);
     run->done++;
     run->failed += !good;
     return good || run->arguments->keep_going;
@@ -103,13 +109,27 @@ static void run_range(struct run *run)
 {
     const struct arguments *arguments = run->arguments;
     for (uint64_t i = 0; arguments->seeds == 0 || i < arguments->seeds; i++) {
-        if (time_is_over(run) || !run_seed(run, arguments->seed + i)) {
+        if (time_is_over(run) || !run_seed(run, arguments->seed + i, arguments->with)) {
             return;
         }
     }
 }
 
-/* False when the file cannot be read. */
+/* Cuts the line behind its seed; the faults that follow it, or "". */
+static const char *split_line(char *line)
+{
+    size_t length = strcspn(line, " \t\n");
+    char *rest = line[length] == 0 ? line + length : line + length + 1;
+    line[length] = 0;
+    if (strncmp(rest, WITH_PREFIX, strlen(WITH_PREFIX)) != 0) {
+        return "";
+    }
+    rest += strlen(WITH_PREFIX);
+    rest[strcspn(rest, " \t\n")] = 0;
+    return rest;
+}
+
+/* False when the file cannot be read, or a line makes no sense. */
 static bool run_file(struct run *run)
 {
     char line[SEED_LINE_SIZE];
@@ -119,15 +139,21 @@ static bool run_file(struct run *run)
         return false;
     }
     bool goes_on = true;
-    while (goes_on && fgets(line, sizeof line, file) != NULL) {
+    bool is_good = true;
+    while (goes_on && is_good && fgets(line, sizeof line, file) != NULL) {
         uint64_t seed;
-        line[strcspn(line, " \t\n")] = 0;
-        if (line[0] != '#' && parse_number(line, &seed)) {
-            goes_on = run_seed(run, seed);
+        const char *with = line[0] == '#' ? "" : split_line(line);
+        if (line[0] != '#') {
+            is_good = parse_number(line, &seed) && swarm_names_are_known(with);
+            goes_on = is_good && run_seed(run, seed, with);
         }
     }
     (void)fclose(file);
-    return true;
+    if (!is_good) {
+        fprintf(stderr, "broker_sim: %s: no seed, or no faults: %s\n", run->arguments->seed_file,
+                line);
+    }
+    return is_good;
 }
 
 /* Measured in the time of one core, which a busy machine does not change. */
@@ -150,7 +176,7 @@ int main(int argc, char **argv)
     struct arguments arguments;
     if (!parse(argc, argv, &arguments)) {
         fprintf(stderr, "usage: broker_sim [--seed N] [--seeds COUNT] [--seconds REAL] "
-                        "[--seed-file FILE] [--keep-going] [--verbose]\n");
+                        "[--seed-file FILE] [--with FAULTS] [--keep-going] [--verbose]\n");
         return 2;
     }
     struct run run = {

@@ -461,7 +461,7 @@ static void free_all(struct drill *drill)
     }
 }
 
-static void report(const struct drill *drill, const char *program)
+static void report(const struct drill *drill, const char *with, const char *program)
 {
     fflush(stdout);
     sim_world_print_log(drill->world, stderr);
@@ -470,13 +470,16 @@ static void report(const struct drill *drill, const char *program)
             (unsigned long)sim_world_steps(drill->world), drill_phase_name(drill->phase),
             sim_world_failure(drill->world));
     swarm_print(&drill->swarm, stderr);
-    fprintf(stderr, "replay: %s --seed %lu\n", program, (unsigned long)drill->swarm.seed);
+    fprintf(stderr, "replay: %s --seed %lu%s%s\n", program, (unsigned long)drill->swarm.seed,
+            with[0] == 0 ? "" : " --with ", with);
 }
 
-bool drill_run(uint64_t seed, bool is_verbose, const char *program, struct drill_totals *totals)
+bool drill_run(uint64_t seed, const char *with, bool is_verbose, const char *program,
+               struct drill_totals *totals)
 {
     struct drill *drill = memory_allocate_zeroed(sizeof *drill);
     swarm_draw(&drill->swarm, seed);
+    swarm_add_faults(&drill->swarm, with);
     prng_init(&drill->prng, seed ^ 0x6472696c6cull);
     drill->swarm.world.is_verbose = is_verbose;
     if (is_verbose) {
@@ -496,7 +499,7 @@ bool drill_run(uint64_t seed, bool is_verbose, const char *program, struct drill
     }
     bool good = sim_world_failure(drill->world) == NULL;
     if (!good) {
-        report(drill, program);
+        report(drill, with, program);
     }
     totals->steps += sim_world_steps(drill->world);
     totals->simulated_ns += sim_world_now_ns(drill->world);

@@ -84,9 +84,11 @@ struct drill_totals {
     uint64_t generations;   /* of those groups, that came to an assignment */
 };
 
-/* Runs a seed to its end.  True: nothing was found.  Otherwise the finding is printed to standard
- * error, with what is needed to see it again. */
-bool drill_run(uint64_t seed, bool is_verbose, const char *program, struct drill_totals *totals);
+/* Runs a seed to its end, with these faults (swarm_add_faults()) beside those it draws.  True:
+ * nothing was found.  Otherwise the finding is printed to standard error, with what is needed to
+ * see it again. */
+bool drill_run(uint64_t seed, const char *with, bool is_verbose, const char *program,
+               struct drill_totals *totals);
 
 const char *drill_phase_name(enum drill_phase phase);
 

@@ -28,6 +28,30 @@ const char *swarm_fault_name(enum swarm_fault fault)
     return fault_rows[fault].name;
 }
 
+/* The fault that names begins with, and where the next name is (NULL: nowhere).
+ * SWARM_FAULT_KINDS: there is none of that name. */
+static enum swarm_fault first_of(const char *names, const char **next)
+{
+    size_t length = strcspn(names, ",");
+    *next = names[length] == 0 ? NULL : names + length + 1;
+    uint32_t fault = 0;
+    while (fault < SWARM_FAULT_KINDS && (strlen(fault_rows[fault].name) != length ||
+                                         strncmp(fault_rows[fault].name, names, length) != 0)) {
+        fault++;
+    }
+    return (enum swarm_fault)fault;
+}
+
+bool swarm_names_are_known(const char *names)
+{
+    const char *next = names[0] == 0 ? NULL : names;
+    bool are_known = true;
+    while (next != NULL && are_known) {
+        are_known = first_of(next, &next) != SWARM_FAULT_KINDS;
+    }
+    return are_known;
+}
+
 static uint32_t between(struct prng *prng, uint32_t least, uint32_t most)
 {
     require(least <= most);
@@ -128,6 +152,16 @@ void swarm_draw(struct swarm *swarm, uint64_t seed)
     swarm->world = chance(&prng, 20) ? sim_world_options_calm(seed) : sim_world_options_rough(seed);
     draw_later_faults(swarm, seed);
     draw_group(swarm, &prng);
+}
+
+void swarm_add_faults(struct swarm *swarm, const char *names)
+{
+    const char *next = names[0] == 0 ? NULL : names;
+    require(swarm_names_are_known(names));
+    while (next != NULL) {
+        swarm->has[first_of(next, &next)] = true;
+    }
+    swarm->has[SWARM_WIPE] = swarm->has[SWARM_WIPE] && swarm_bears_a_loss(swarm);
 }
 
 void swarm_print(const struct swarm *swarm, FILE *file)

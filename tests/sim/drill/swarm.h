@@ -90,6 +90,10 @@ struct swarm {
 };
 
 void swarm_draw(struct swarm *swarm, uint64_t seed);
+/* Names of faults with commas between, or "". */
+bool swarm_names_are_known(const char *names);
+/* The world has these faults too, where it bears them. */
+void swarm_add_faults(struct swarm *swarm, const char *names);
 /* Every partition has replicas enough to go on without one of them. */
 bool swarm_bears_a_loss(const struct swarm *swarm);
 const char *swarm_fault_name(enum swarm_fault fault);
