@@ -386,7 +386,7 @@ void io_streams_send(struct io_loop *loop)
         struct io_stream *stream = container_of(node, struct io_stream, send_node);
         if (!stream->is_closing && stream->state == IO_STREAM_OPEN) {
             io_stream_send_queued(stream);
-            if (stream->is_closing_after_sending && stream->queue.count == 0 &&
+            if (stream->is_closing_after_sending && io_stream_queued_bytes(stream) == 0 &&
                 !stream->is_closing) {
                 stream_begin_lingering(stream);
             }

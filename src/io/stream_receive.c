@@ -137,10 +137,7 @@ static enum receive_result receive_tls(struct io_stream *stream, uint8_t *data, 
     case IO_TLS_DONE:
         return RECEIVE_SOME;
     case IO_TLS_WANT_READ:
-        return RECEIVE_NOTHING;
-    case IO_TLS_WANT_WRITE: /* a key update to answer, and the socket is full */
-        stream->is_send_blocked = true;
-        io_stream_update_watch(stream);
+    case IO_TLS_WANT_WRITE: /* not while reading: what TLS writes is collected */
         return RECEIVE_NOTHING;
     case IO_TLS_ENDED:
         io_stream_fail(stream, "");
@@ -193,6 +190,9 @@ void io_stream_receive(struct io_stream *stream)
         }
     }
     io_stream_release_input(stream);
+    if (!is_plain && io_tls_session_unsent_bytes(stream->session) > 0 && !stream->is_send_blocked) {
+        io_stream_set_to_send(stream); /* the answer to a key update, and the socket was full */
+    }
     if (!is_plain && left_bytes == 0 && result == RECEIVE_SOME) {
         stream->is_input_due = true; /* TLS may hold bytes the socket knows nothing of */
         io_stream_set_due(stream);

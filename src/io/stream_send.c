@@ -2,9 +2,9 @@
  *
  * stream_send.c -- what is queued, sent in as few calls as possible.
  *
- * Plain: neighbouring bytes leave gathered in one call, file ranges by sendfile.  TLS: bytes and
- * file ranges alike are collected in the loop's scratch and encrypted from there, so that many
- * small slices make few records.
+ * Plain: neighbouring bytes leave gathered in one call, file ranges by sendfile.  TLS: large slices
+ * are encrypted where they stand, small ones and file ranges collected in the loop's scratch first,
+ * so that many small slices make few records; the records leave together.
  *
  * Locality: the loop's own thread.
  */
@@ -22,6 +22,8 @@
 #define SEND_TURN_BYTES (1024 * 1024) /* what one stream may take out in a turn */
 #define SEND_HIGH_WATER_BYTES 262144
 #define SEND_LOW_WATER_BYTES 65536
+#define ENCRYPT_BYTES 262144 /* encrypted before the socket is asked to take it */
+#define LARGE_BYTES 8192     /* a slice from which copying costs more than a record of its own */
 #define SEND_QUEUE_CAPACITY_MIN 8
 #define SEND_QUEUE_CAPACITY_IDLE_MAX 64 /* a longer ring is given back when it is empty */
 
@@ -55,6 +57,12 @@ static void queue_append(struct io_send_queue *queue, const struct io_send_item 
     queue->bytes += item->length_bytes;
 }
 
+/* Worth encrypting where it stands. */
+static bool item_is_large(const struct io_send_item *item)
+{
+    return item->file == NULL && item->length_bytes >= LARGE_BYTES;
+}
+
 static void item_release(const struct io_send_item *item)
 {
     io_file_release(item->file);
@@ -70,7 +78,7 @@ void io_send_queue_clear(struct io_send_queue *queue)
     *queue = (struct io_send_queue){0};
 }
 
-/* Takes bytes off the front that the kernel, or TLS, has accepted. */
+/* Takes bytes off the front that the kernel has accepted, or that are encrypted. */
 static void queue_advance(struct io_send_queue *queue, size_t bytes)
 {
     ensure(bytes <= queue->bytes);
@@ -157,11 +165,15 @@ static enum send_result send_file_range(struct io_stream *stream, size_t *sent_b
 
 static enum send_result send_plain(struct io_stream *stream, size_t *sent_bytes)
 {
-    return queue_at(&stream->queue, 0)->file != NULL ? send_file_range(stream, sent_bytes)
-                                                     : send_bytes(stream, sent_bytes);
+    enum send_result result = queue_at(&stream->queue, 0)->file != NULL
+                                  ? send_file_range(stream, sent_bytes)
+                                  : send_bytes(stream, sent_bytes);
+    queue_advance(&stream->queue, *sent_bytes);
+    return result;
 }
 
-/* Copies the front of the queue into the scratch.  False when a file could not be read. */
+/* Copies items from the front of the queue into the scratch, as long as they are small or of files.
+ * False when a file could not be read. */
 static bool queue_collect(struct io_stream *stream, size_t *collected_bytes)
 {
     const struct io_send_queue *queue = &stream->queue;
@@ -170,6 +182,9 @@ static bool queue_collect(struct io_stream *stream, size_t *collected_bytes)
     for (uint32_t i = 0; i < queue->count && at < IO_SCRATCH_BYTES; i++) {
         const struct io_send_item *item = queue_at(queue, i);
         size_t length_bytes = item->length_bytes;
+        if (item_is_large(item)) {
+            break;
+        }
         if (length_bytes > IO_SCRATCH_BYTES - at) {
             length_bytes = IO_SCRATCH_BYTES - at;
         }
@@ -190,42 +205,62 @@ static bool queue_collect(struct io_stream *stream, size_t *collected_bytes)
     return true;
 }
 
-/* After a refused write TLS wants the same bytes again; the queue only grows at its end, so
- * collecting anew gives them. */
-static enum send_result send_tls(struct io_stream *stream, size_t *sent_bytes)
+/* Encrypts something from the front of the queue. */
+static enum send_result encrypt(struct io_stream *stream)
 {
     struct io_loop *loop = stream->loop;
-    if (loop->scratch == NULL) {
-        loop->scratch = memory_allocate(IO_SCRATCH_BYTES);
-    }
-    size_t collected_bytes = 0;
-    if (!queue_collect(stream, &collected_bytes)) {
-        return SEND_STOPPED;
-    }
-    while (*sent_bytes < collected_bytes) {
-        size_t done_bytes = 0;
-        switch (io_tls_session_write(stream->session, loop->scratch + *sent_bytes,
-                                     collected_bytes - *sent_bytes, &done_bytes)) {
-        case IO_TLS_DONE:
-            *sent_bytes += done_bytes;
-            break;
-        case IO_TLS_WANT_READ: /* reading goes on anyway */
-        case IO_TLS_WANT_WRITE:
-            return SEND_BLOCKED;
-        case IO_TLS_ENDED:
-            io_stream_fail(stream, "");
-            return SEND_STOPPED;
-        case IO_TLS_FAILED:
-            io_stream_fail(stream, io_tls_session_reason(stream->session));
+    const struct io_send_item *first = queue_at(&stream->queue, 0);
+    const uint8_t *data = first->data;
+    size_t length_bytes = 0;
+    if (item_is_large(first)) {
+        length_bytes = first->length_bytes < ENCRYPT_BYTES ? first->length_bytes : ENCRYPT_BYTES;
+    } else {
+        if (loop->scratch == NULL) {
+            loop->scratch = memory_allocate(IO_SCRATCH_BYTES);
+        }
+        data = loop->scratch;
+        if (!queue_collect(stream, &length_bytes)) {
             return SEND_STOPPED;
         }
     }
+    if (io_tls_session_write(stream->session, data, length_bytes) != IO_TLS_DONE) {
+        io_stream_fail(stream, io_tls_session_reason(stream->session));
+        return SEND_STOPPED;
+    }
+    queue_advance(&stream->queue, length_bytes);
     return SEND_SOME;
+}
+
+/* What was encrypted before goes first; nothing more is encrypted while some of it is left. */
+static enum send_result send_tls(struct io_stream *stream, size_t *sent_bytes)
+{
+    size_t before_bytes = stream->queue.bytes;
+    enum send_result result = SEND_SOME;
+    while (result == SEND_SOME && stream->queue.count > 0 &&
+           io_tls_session_unsent_bytes(stream->session) < ENCRYPT_BYTES) {
+        result = encrypt(stream);
+    }
+    *sent_bytes = before_bytes - stream->queue.bytes;
+    if (result != SEND_SOME) {
+        return result;
+    }
+    switch (io_tls_session_send(stream->session)) {
+    case IO_TLS_DONE:
+        return SEND_SOME;
+    case IO_TLS_WANT_READ:
+    case IO_TLS_WANT_WRITE:
+        return SEND_BLOCKED;
+    case IO_TLS_ENDED:
+    case IO_TLS_FAILED:
+        io_stream_fail(stream, io_tls_session_reason(stream->session));
+        return SEND_STOPPED;
+    }
+    unreachable_code();
 }
 
 static void send_check_drained(struct io_stream *stream)
 {
-    if (stream->is_above_high_water && stream->queue.bytes <= SEND_LOW_WATER_BYTES) {
+    if (stream->is_above_high_water && io_stream_queued_bytes(stream) <= SEND_LOW_WATER_BYTES) {
         stream->is_above_high_water = false;
         stream->is_drained_due = true;
         io_stream_set_due(stream);
@@ -239,14 +274,13 @@ void io_stream_send_queued(struct io_stream *stream)
     if (stream->is_send_blocked) {
         return;
     }
-    while (stream->queue.count > 0 && left_bytes > 0 && result == SEND_SOME) {
+    while (io_stream_queued_bytes(stream) > 0 && left_bytes > 0 && result == SEND_SOME) {
         size_t sent_bytes = 0;
         result = stream->session == NULL ? send_plain(stream, &sent_bytes)
                                          : send_tls(stream, &sent_bytes);
-        queue_advance(&stream->queue, sent_bytes);
         left_bytes -= sent_bytes < left_bytes ? sent_bytes : left_bytes;
     }
-    stream->is_send_blocked = stream->queue.count > 0;
+    stream->is_send_blocked = io_stream_queued_bytes(stream) > 0;
     io_stream_update_watch(stream);
     send_check_drained(stream);
 }
@@ -289,5 +323,6 @@ void io_stream_send_file(struct io_stream *stream, struct io_file *file, uint64_
 
 size_t io_stream_queued_bytes(const struct io_stream *stream)
 {
-    return stream->queue.bytes;
+    return stream->queue.bytes +
+           (stream->session != NULL ? io_tls_session_unsent_bytes(stream->session) : 0);
 }

@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "io/tls_internal.h"
+#include "io/tls_outgoing.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -23,6 +24,8 @@
 
 #define TLS_1_2_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 #define TLS_CHAIN_DEPTH_MAX 8
+#define TLS_READ_BYTES                                                                             \
+    65536 /* taken from the socket at once; held only while something stands there */
 
 const char *io_tls_error_text(void)
 {
@@ -108,6 +111,7 @@ static bool tls_set_rules(SSL_CTX *context, const struct io_tls_options *options
                                   SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_read_ahead(context, 1);
+    SSL_CTX_set_default_read_buffer_len(context, TLS_READ_BYTES);
     SSL_CTX_set_verify_depth(context, TLS_CHAIN_DEPTH_MAX);
     SSL_CTX_set_verify(context,
                        options->verify_peer ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
@@ -125,19 +129,19 @@ struct io_tls *io_tls_new(const struct io_tls_options *options, char *error, siz
         snprintf(error, error_size, "TLS: peers are to be verified, but no authority is given");
         return NULL;
     }
-    SSL_CTX *context = SSL_CTX_new(TLS_method());
-    if (context == NULL || !tls_set_rules(context, options)) {
-        snprintf(error, error_size, "TLS: %s", io_tls_error_text());
-        SSL_CTX_free(context);
-        return NULL;
-    }
-    if (!tls_load(context, options, error, error_size)) {
-        SSL_CTX_free(context);
-        return NULL;
-    }
-    tls_read_extensions(context);
     struct io_tls *tls = memory_allocate(sizeof *tls);
-    tls->context = context;
+    tls->context = SSL_CTX_new(TLS_method());
+    tls->outgoing = io_tls_outgoing_method_new();
+    if (tls->context == NULL || tls->outgoing == NULL || !tls_set_rules(tls->context, options)) {
+        snprintf(error, error_size, "TLS: %s", io_tls_error_text());
+        io_tls_free(tls);
+        return NULL;
+    }
+    if (!tls_load(tls->context, options, error, error_size)) {
+        io_tls_free(tls);
+        return NULL;
+    }
+    tls_read_extensions(tls->context);
     return tls;
 }
 
@@ -145,6 +149,7 @@ void io_tls_free(struct io_tls *tls)
 {
     if (tls != NULL) {
         SSL_CTX_free(tls->context);
+        BIO_meth_free(tls->outgoing);
         memory_free(tls);
     }
 }

@@ -24,6 +24,7 @@ struct io_tls_options {
  * serves listeners and dialled streams; certificates need both key usages (serverAuth, clientAuth).
  */
 struct io_tls *io_tls_new(const struct io_tls_options *options, char *error, size_t error_size);
+/* After the last stream that was made with it.  Accepts NULL. */
 void io_tls_free(struct io_tls *tls);
 
 #endif

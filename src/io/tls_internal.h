@@ -11,6 +11,7 @@
 
 struct io_tls {
     SSL_CTX *context;
+    BIO_METHOD *outgoing; /* of io_tls_outgoing_method_new() */
 };
 
 /* The oldest error of the thread's OpenSSL queue in words; "unknown error" when it is empty. */

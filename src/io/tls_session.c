@@ -5,6 +5,9 @@
  * OpenSSL's error queue belongs to the thread, not to the session, so it is emptied before every
  * call whose result is looked up in it.
  *
+ * What OpenSSL writes is collected (tls_outgoing.h) and sent after the call, so OpenSSL itself
+ * waits for the socket only to read.
+ *
  * Locality: the loop's own thread.
  */
 #include "io/tls_session.h"
@@ -12,6 +15,7 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "io/tls_internal.h"
+#include "io/tls_outgoing.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,11 +25,14 @@
 #include <string.h>
 
 #define REASON_SIZE 160
+#define RECORD_BYTES SSL3_RT_MAX_PLAIN_LENGTH
 #define URIS_MAX 16
 #define URI_LENGTH_MAX 512
 
 struct io_tls_session {
     SSL *ssl;
+    int fd;
+    struct io_tls_outgoing outgoing;
     char *uris[URIS_MAX];
     size_t uri_count;
     char reason[REASON_SIZE];
@@ -39,11 +46,16 @@ static bool session_is_literal_address(const char *host)
 
 struct io_tls_session *io_tls_session_new(struct io_tls *tls, int fd, const char *host)
 {
-    SSL *ssl = SSL_new(tls->context);
-    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1) {
-        SSL_free(ssl);
+    struct io_tls_session *session = memory_allocate_zeroed(sizeof *session);
+    SSL *ssl = session->ssl = SSL_new(tls->context);
+    session->fd = fd;
+    BIO *outgoing = io_tls_outgoing_bio_new(tls->outgoing, &session->outgoing);
+    if (ssl == NULL || outgoing == NULL || SSL_set_rfd(ssl, fd) != 1) {
+        BIO_free(outgoing);
+        io_tls_session_free(session);
         return NULL;
     }
+    SSL_set0_wbio(ssl, outgoing);
     if (host != NULL) {
         SSL_set_connect_state(ssl);
         if (!session_is_literal_address(host)) {
@@ -52,8 +64,6 @@ struct io_tls_session *io_tls_session_new(struct io_tls *tls, int fd, const char
     } else {
         SSL_set_accept_state(ssl);
     }
-    struct io_tls_session *session = memory_allocate_zeroed(sizeof *session);
-    session->ssl = ssl;
     return session;
 }
 
@@ -66,6 +76,7 @@ void io_tls_session_free(struct io_tls_session *session)
         memory_free(session->uris[i]);
     }
     SSL_free(session->ssl);
+    io_tls_outgoing_free(&session->outgoing);
     memory_free(session);
 }
 
@@ -81,6 +92,13 @@ static void session_explain(struct io_tls_session *session)
         snprintf(session->reason, sizeof session->reason, "TLS: %s", io_tls_error_text());
     }
     ERR_clear_error();
+}
+
+static enum io_tls_result session_broken(struct io_tls_session *session, int error)
+{
+    snprintf(session->reason, sizeof session->reason, "%s",
+             error == ECONNRESET || error == EPIPE ? "connection reset" : strerror(error));
+    return IO_TLS_FAILED;
 }
 
 /* result: what the OpenSSL call returned; system_error: errno right after it. */
@@ -100,10 +118,7 @@ static enum io_tls_result session_result(struct io_tls_session *session, int res
         if (system_error == 0) {
             return IO_TLS_ENDED;
         }
-        snprintf(session->reason, sizeof session->reason, "%s",
-                 system_error == ECONNRESET || system_error == EPIPE ? "connection reset"
-                                                                     : strerror(system_error));
-        return IO_TLS_FAILED;
+        return session_broken(session, system_error);
     default:
         session_explain(session);
         return IO_TLS_FAILED;
@@ -144,11 +159,23 @@ static void session_keep_uris(struct io_tls_session *session)
 
 enum io_tls_result io_tls_session_handshake(struct io_tls_session *session)
 {
-    require(!SSL_is_init_finished(session->ssl));
+    if (io_tls_session_unsent_bytes(session) > 0) {
+        enum io_tls_result sent = io_tls_session_send(session);
+        if (sent != IO_TLS_DONE) {
+            return sent;
+        }
+    }
     ERR_clear_error();
     errno = 0;
     int result = SSL_do_handshake(session->ssl);
     enum io_tls_result outcome = session_result(session, result, errno);
+    enum io_tls_result sent = io_tls_session_send(session); /* an alert too, if there is one */
+    if (outcome == IO_TLS_FAILED || outcome == IO_TLS_ENDED) {
+        return outcome;
+    }
+    if (sent != IO_TLS_DONE) {
+        return sent; /* and the handshake is asked again, finished or not */
+    }
     if (outcome == IO_TLS_DONE) {
         session_keep_uris(session);
     }
@@ -162,23 +189,66 @@ enum io_tls_result io_tls_session_read(struct io_tls_session *session, void *dat
     ERR_clear_error();
     errno = 0;
     int result = SSL_read_ex(session->ssl, data, size, done);
-    return result == 1 ? IO_TLS_DONE : session_result(session, result, errno);
+    enum io_tls_result outcome = result == 1 ? IO_TLS_DONE : session_result(session, result, errno);
+    if (io_tls_session_unsent_bytes(session) > 0) {
+        /* Reading is not what fails if the socket takes nothing any more: the next send will. */
+        (void)io_tls_outgoing_send(&session->outgoing, session->fd);
+    }
+    return outcome;
+}
+
+/* Each record has a head, a checksum, and in TLS 1.3 a type. */
+static size_t encrypted_bytes_most(size_t length)
+{
+    return length + (length / RECORD_BYTES + 1) * SSL3_RT_MAX_ENCRYPTED_OVERHEAD;
 }
 
 enum io_tls_result io_tls_session_write(struct io_tls_session *session, const void *data,
-                                        size_t length, size_t *done)
+                                        size_t length)
 {
     require(length > 0);
-    ERR_clear_error();
-    errno = 0;
-    int result = SSL_write_ex(session->ssl, data, length, done);
-    return result == 1 ? IO_TLS_DONE : session_result(session, result, errno);
+    const uint8_t *rest = data;
+    io_tls_outgoing_reserve(&session->outgoing, encrypted_bytes_most(length));
+    while (length > 0) {
+        size_t done = 0;
+        ERR_clear_error();
+        errno = 0;
+        int result = SSL_write_ex(session->ssl, rest, length, &done);
+        if (result != 1) {
+            enum io_tls_result outcome = session_result(session, result, errno);
+            if (outcome == IO_TLS_FAILED) {
+                return outcome;
+            }
+            /* We never wait to write, and a renegotiation is refused. */
+            snprintf(session->reason, sizeof session->reason, "TLS: nothing can be written");
+            return IO_TLS_FAILED;
+        }
+        ensure(done <= length);
+        rest += done;
+        length -= done;
+    }
+    return IO_TLS_DONE;
+}
+
+enum io_tls_result io_tls_session_send(struct io_tls_session *session)
+{
+    int result = io_tls_outgoing_send(&session->outgoing, session->fd);
+    if (result == 0) {
+        return IO_TLS_DONE;
+    }
+    return result == -EAGAIN ? IO_TLS_WANT_WRITE : session_broken(session, -result);
+}
+
+size_t io_tls_session_unsent_bytes(const struct io_tls_session *session)
+{
+    return session->outgoing.end - session->outgoing.begin;
 }
 
 void io_tls_session_shutdown(struct io_tls_session *session)
 {
     ERR_clear_error();
     (void)SSL_shutdown(session->ssl);
+    (void)io_tls_outgoing_send(&session->outgoing, session->fd);
     ERR_clear_error();
 }
 

@@ -31,9 +31,15 @@ enum io_tls_result io_tls_session_handshake(struct io_tls_session *session);
 /* At least one byte when DONE. */
 enum io_tls_result io_tls_session_read(struct io_tls_session *session, void *data, size_t size,
                                        size_t *done);
-/* At least one byte when DONE.  After WANT_* the same bytes, or the same and more, come again. */
+/* Encrypts everything (DONE), or the session FAILED: the socket is not waited for.  The bytes are
+ * not needed any more; what they became leaves by io_tls_session_send(). */
 enum io_tls_result io_tls_session_write(struct io_tls_session *session, const void *data,
-                                        size_t length, size_t *done);
+                                        size_t length);
+/* Sends what is encrypted: DONE (nothing is left of it), WANT_WRITE or FAILED. */
+enum io_tls_result io_tls_session_send(struct io_tls_session *session);
+/* How much is encrypted and waits for the socket.  Reading may leave something here too: the answer
+ * to a key update, an alert. */
+size_t io_tls_session_unsent_bytes(const struct io_tls_session *session);
 /* Tells the peer that nothing more comes; best effort. */
 void io_tls_session_shutdown(struct io_tls_session *session);
 

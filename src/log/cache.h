@@ -13,7 +13,7 @@
 
 #include "log/state.h"
 
-#define LOG_CACHE_BYTES_MAX (8u << 20)
+#define LOG_CACHE_BYTES_MAX (16u << 20)
 #define LOG_CACHE_IDLE_MS 2000
 
 void log_cache_init(struct log_stream *stream);

@@ -19,7 +19,7 @@
 #include "log/segment.h"
 #include "log/tail.h"
 
-#define LOG_TAIL_BYTES_MAX (1u << 20)   /* durable batches a log keeps in memory */
+#define LOG_TAIL_BYTES_MAX (16u << 20)  /* durable batches a log keeps in memory */
 #define LOG_CHECKPOINT_BYTES (4u << 20) /* a checkpoint after so many durable bytes */
 #define LOG_OPEN_CLOSED_SEGMENTS_MAX 4  /* files and indexes of closed segments a log keeps */
 #define LOG_READ_ENTRIES_MAX 256        /* entries handed out by one log_read */
