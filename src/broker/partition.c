@@ -103,6 +103,7 @@ static void partition_standing_changed(struct applier *applier,
     }
     partition_append_held(partition);
     partition_wake_fetches(partition);
+    partition_find_offsets(partition);
 }
 
 /* The producers; where groups are coordinated their length (4) and they, then the groups. */
@@ -301,6 +302,7 @@ static struct partition *partition_new(struct broker_shard *shard,
     list_init(&partition->saves);
     list_init(&partition->room);
     list_init(&partition->fetches);
+    list_init(&partition->offsets);
     list_init(&partition->deletes);
 
     const struct cluster_topic *topic = cluster_topic_find_id(shard->metadata, &spec->topic_id);
@@ -315,6 +317,7 @@ static void partition_free(struct partition *partition)
 {
     ensure(list_is_empty(&partition->commits) && list_is_empty(&partition->saves));
     ensure(list_is_empty(&partition->room) && list_is_empty(&partition->fetches));
+    ensure(list_is_empty(&partition->offsets));
     producer_table_free(partition->producers);
     if (partition->coordinator != NULL) {
         coordinator_free(partition->coordinator);
@@ -386,6 +389,7 @@ static void stopped(void *context, enum replica_result result)
             partition_fail_produces(partition);
             partition_fail_deletes(partition);
             partition_wake_fetches(partition);
+            partition_find_offsets(partition);
             map_take(&stopping->shard->partitions, stopping->group_id);
             partition_free(partition);
         } else {
@@ -404,6 +408,7 @@ static void stop_group(struct partition_stopping *stopping)
         partition_fail_produces(partition);
         partition_fail_deletes(partition);
         partition_wake_fetches(partition);
+        partition_find_offsets(partition);
     }
     struct replica_manager *replicas = stopping->shard->replicas;
     if (stopping->kind == PARTITION_QUARANTINE) {

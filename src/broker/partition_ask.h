@@ -122,7 +122,8 @@ void fetch_ask_stop(struct fetch_ask *ask, uint32_t shard_id);
 #define OFFSET_OF_EPOCH_END (-100) /* not of Kafka's ListOffsets: the end of a leader epoch */
 
 struct offset_item {
-    struct ask_item head; /* first */
+    struct ask_item head;  /* first */
+    struct list_node node; /* the partition's list, while its leader takes over */
     struct offset_ask *ask;
     int64_t timestamp_ms; /* a time, or one of the above */
     int32_t current_leader_epoch;

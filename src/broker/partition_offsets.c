@@ -220,6 +220,41 @@ static void lead_confirmed(void *context, bool confirmed)
     }
 }
 
+/* A leader that takes over is waited for, as with a produce or a fetch: clients ask for the ends of
+ * a log once, and some take a refusal for the answer.  The wait ends with the election, one way or
+ * the other. */
+static void begin(struct partition *partition, struct offset_item *item)
+{
+    enum wire_error error = partition_leads(partition, &item->head);
+    if (error != WIRE_ERROR_NONE && partition_takes_over(partition)) {
+        list_append(&partition->offsets, &item->node);
+        return;
+    }
+    if (error == WIRE_ERROR_NONE) {
+        error = partition_check_epoch(partition, item->current_leader_epoch, &item->head);
+    }
+    if (error != WIRE_ERROR_NONE) {
+        answer(item, error);
+    } else if (item->timestamp_ms == OFFSET_LATEST || item->timestamp_ms == OFFSET_OF_EPOCH_END) {
+        replica_read_barrier(partition->group, lead_confirmed, item);
+    } else {
+        find(partition, item);
+    }
+}
+
+void partition_find_offsets(struct partition *partition)
+{
+    struct list waiting;
+    struct list_node *node = NULL;
+    list_init(&waiting);
+    while ((node = list_take_first(&partition->offsets)) != NULL) {
+        list_append(&waiting, node);
+    }
+    while ((node = list_take_first(&waiting)) != NULL) {
+        begin(partition, container_of(node, struct offset_item, node));
+    }
+}
+
 void offsets_perform(struct broker_shard *shard, struct ask *base)
 {
     struct offset_ask *ask = container_of(base, struct offset_ask, ask);
@@ -231,23 +266,14 @@ void offsets_perform(struct broker_shard *shard, struct ask *base)
         struct offset_item *item = container_of(base->items[i], struct offset_item, head);
         struct partition *partition = partition_find(shard, item->head.group_id);
         item->ask = ask;
+        list_node_init(&item->node);
         item->found_offset = -1;
         item->found_timestamp_ms = -1;
         item->found_epoch = -1;
-        enum wire_error error = WIRE_ERROR_NOT_LEADER_OR_FOLLOWER;
-        if (partition != NULL) {
-            error = partition_leads(partition, &item->head);
-        }
-        if (error == WIRE_ERROR_NONE) {
-            error = partition_check_epoch(partition, item->current_leader_epoch, &item->head);
-        }
-        if (error != WIRE_ERROR_NONE) {
-            answer(item, error);
-        } else if (item->timestamp_ms == OFFSET_LATEST ||
-                   item->timestamp_ms == OFFSET_OF_EPOCH_END) {
-            replica_read_barrier(partition->group, lead_confirmed, item);
+        if (partition == NULL) {
+            answer(item, WIRE_ERROR_NOT_LEADER_OR_FOLLOWER);
         } else {
-            find(partition, item);
+            begin(partition, item);
         }
     }
 }

@@ -60,6 +60,7 @@ struct partition {
     struct list room;                /* for room in the log or a ready leader; not appended yet */
     uint64_t room_bytes;             /* Invariant: the sum of their batches */
     struct list fetches;             /* fetch items that wait for data */
+    struct list offsets;             /* offset items that wait for a leader that takes over */
     struct list deletes;             /* delete items that wait for the log's start to move */
 };
 
@@ -91,5 +92,7 @@ void partition_fail_deletes(struct partition *partition);
 void partition_answer_deletes(struct partition *partition);
 /* The high watermark or the leadership changed. */
 void partition_wake_fetches(struct partition *partition);
+/* The leadership changed: offsets are found for those who waited, or they are told who leads. */
+void partition_find_offsets(struct partition *partition);
 
 #endif

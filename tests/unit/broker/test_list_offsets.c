@@ -31,8 +31,8 @@ static void open_with_batches(struct fixture *fixture)
                .record_count = 10, .timestamp_ms = 2000, .step_ms = 10, .is_compressed = true});
 }
 
-static void ask(struct exchange *exchange, struct fixture *fixture, int16_t version,
-                const int64_t *timestamps, int32_t epoch, int32_t count)
+static void send_ask(struct exchange *exchange, struct fixture *fixture, int16_t version,
+                     const int64_t *timestamps, int32_t epoch, int32_t count)
 {
     struct list_offsets_request body;
     struct list_offsets_request_list_offsets_topic topic;
@@ -54,6 +54,12 @@ static void ask(struct exchange *exchange, struct fixture *fixture, int16_t vers
     wire_writer_init(&writer, 256);
     list_offsets_request_encode(&body, version, &writer);
     exchange_run(exchange, &fixture->shard, api_list_offsets, version, &writer);
+}
+
+static void ask(struct exchange *exchange, struct fixture *fixture, int16_t version,
+                const int64_t *timestamps, int32_t epoch, int32_t count)
+{
+    send_ask(exchange, fixture, version, timestamps, epoch, count);
     shard_turn_until_answered(&fixture->shard, exchange);
 }
 
@@ -200,6 +206,35 @@ static void epochs_are_fenced_and_copies_refused(void **state)
     fixture_close(&fixture);
 }
 
+static void a_leader_that_takes_over_is_waited_for(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange exchange;
+    struct list_offsets_response response;
+    open_with_batches(&fixture);
+    struct replica_group *group = fixture_group(&fixture, "t", 0);
+    for (int32_t round = 0; round < 2; round++) {
+        fake_group_elect(group, FIXTURE_TERM + 1 + 2 * round);
+        send_ask(&exchange, &fixture, 9, (int64_t[]){-1}, -1, 1);
+        shard_turn(&fixture.shard);
+        assert_false(exchange.is_answered);
+        if (round == 0) {
+            fake_group_lead(group, FIXTURE_TERM + 1);
+        } else {
+            fake_group_follow(group, 3, FIXTURE_TERM + 4);
+        }
+        shard_turn_until_answered(&fixture.shard, &exchange);
+        struct wire_cursor cursor = exchange_answer(&exchange);
+        assert_true(list_offsets_response_decode(&response, 9, &cursor));
+        assert_int_equal(response.topics[0].partitions[0].error_code,
+                         round == 0 ? WIRE_ERROR_NONE : WIRE_ERROR_NOT_LEADER_OR_FOLLOWER);
+        assert_int_equal(response.topics[0].partitions[0].offset, round == 0 ? 20 : -1);
+        exchange_free(&exchange);
+    }
+    fixture_close(&fixture);
+}
+
 static void a_leader_that_was_replaced_does_not_tell_the_end(void **state)
 {
     (void)state;
@@ -223,6 +258,7 @@ int main(void)
         cmocka_unit_test(the_old_form_is_a_list),
         cmocka_unit_test(every_version_finds_the_same),
         cmocka_unit_test(epochs_are_fenced_and_copies_refused),
+        cmocka_unit_test(a_leader_that_takes_over_is_waited_for),
         cmocka_unit_test(a_leader_that_was_replaced_does_not_tell_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
