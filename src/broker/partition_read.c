@@ -130,8 +130,8 @@ static void read_item(const struct partition *partition, struct fetch_item *item
 
     struct log_fetched fetched;
     memset(&fetched, 0, offsetof(struct log_fetched, slices));
-    int result = log_fetch(replica_group_log(partition->group), (uint64_t)item->offset,
-                           (uint64_t)item->high_watermark, limit, &fetched, &item->wait);
+    int result = log_fetch_records(replica_group_log(partition->group), (uint64_t)item->offset,
+                                   (uint64_t)item->high_watermark, limit, &fetched, &item->wait);
     if (result == -EAGAIN) {
         item->is_loading = true;
         item->ask->loading++;

@@ -193,6 +193,8 @@ struct log_wait {
     struct list_node node;      /* the log's own, as all below */
     int result;
     uint32_t attempts;
+    uint64_t passed_from; /* log_fetch_records() for this offset */
+    uint64_t passed_to;   /* goes on here; 0: at its beginning */
     struct {
         uint64_t segment; /* its check_number; 0: none */
         uint64_t from;
@@ -218,6 +220,10 @@ struct log_fetched {
  * it is damaged; another errno when reading failed. */
 int log_fetch(struct log *log, uint64_t offset, uint64_t limit_offset, uint64_t bytes_max,
               struct log_fetched *fetched, struct log_wait *wait);
+/* The same, but passes over parts of a compacted log that hold no record, unless nothing follows:
+ * what is fetched may begin behind offset. */
+int log_fetch_records(struct log *log, uint64_t offset, uint64_t limit_offset, uint64_t bytes_max,
+                      struct log_fetched *fetched, struct log_wait *wait);
 void log_fetched_release(struct log_fetched *fetched);
 
 /* The batch that holds the first record with timestamp >= timestamp_ms below limit_offset: its

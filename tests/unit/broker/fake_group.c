@@ -497,6 +497,13 @@ int log_fetch(struct log *log, uint64_t offset, uint64_t limit_offset, uint64_t 
     return 0;
 }
 
+/* Nothing is compacted here. */
+int log_fetch_records(struct log *log, uint64_t offset, uint64_t limit_offset, uint64_t bytes_max,
+                      struct log_fetched *fetched, struct log_wait *wait)
+{
+    return log_fetch(log, offset, limit_offset, bytes_max, fetched, wait);
+}
+
 void log_fetched_release(struct log_fetched *fetched)
 {
     for (uint32_t i = 0; i < fetched->slice_count; i++) {

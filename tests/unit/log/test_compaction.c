@@ -300,6 +300,91 @@ static void heads_that_are_needed_stay(void **state)
     keyed_reset();
 }
 
+/* What a consumer at the offset is sent; bytes_max 1: one batch of each part. */
+static struct wire_batch head_for_consumer(uint64_t offset)
+{
+    struct log_fetched fetched;
+    struct log_wait wait = {.resume = look_again};
+    struct wire_batch head;
+    uint8_t bytes[WIRE_BATCH_HEAD_BYTES];
+    size_t done = 0;
+    int result = -EAGAIN;
+    while (result == -EAGAIN) {
+        result = log_fetch_records(keyed_log(), offset, log_next_offset(keyed_log()), 1, &fetched,
+                                   &wait);
+        fake_run();
+    }
+    assert_int_equal(result, 0);
+    if (fetched.file == NULL) {
+        assert_true(wire_batch_read(&head, fetched.slices[0].data, fetched.slices[0].length_bytes));
+    } else {
+        assert_int_equal(io_file_read(fetched.file, fetched.position, bytes, sizeof(bytes), &done),
+                         0);
+        assert_true(wire_batch_read(&head, bytes, done));
+    }
+    log_fetched_release(&fetched);
+    return head;
+}
+
+static void consumers_are_not_sent_parts_without_records(void **state)
+{
+    (void)state;
+    keyed_reset();
+    assert_int_equal(keyed_open(&options), 0);
+    keyed_append_term();
+    const struct keyed_record records[] = {{1, 1}, {2, 1}, {3, 1}};
+    for (uint32_t i = 0; i < 30; i++) {
+        keyed_append(records, 3, WIRE_COMPRESSION_ZSTD, 9, 1000);
+    }
+    close_segments();
+    static const uint64_t heads[] = {0, 30, 33};
+    struct log_compaction compaction = compaction_at(5000);
+    compaction.heads = heads;
+    compaction.head_count = 3;
+    assert_int_equal(keyed_compact(&compaction), 0);
+    for (int opening = 0; opening < 2; opening++) {
+        struct wire_batch last = head_for_consumer(0);
+        assert_true(last.base_offset > 33);
+        assert_true(last.record_count > 0);
+        uint64_t before = (uint64_t)last.base_offset - 1;
+        assert_int_equal(head_at(before).record_count, 0);
+        assert_int_equal(head_for_consumer(before).base_offset, last.base_offset);
+        assert_int_equal(head_for_consumer(31).base_offset, last.base_offset);
+        keyed_close();
+        assert_int_equal(keyed_open(&options), 0);
+    }
+    keyed_close();
+    keyed_reset();
+}
+
+/* Nothing follows: the consumer still learns how far it has come. */
+static void parts_without_records_at_the_end_are_sent(void **state)
+{
+    (void)state;
+    keyed_reset();
+    assert_int_equal(keyed_open(&options), 0);
+    keyed_append_term();
+    append_rounds(30, 1);
+    close_segments();
+    struct log_compaction compaction = compaction_at(5000);
+    assert_int_equal(keyed_compact(&compaction), 0);
+    struct wire_batch first = head_at(0);
+    assert_int_equal(first.record_count, 0);
+    uint64_t end = (uint64_t)first.base_offset + (uint64_t)first.last_offset_delta + 1;
+    struct log_fetched fetched;
+    struct log_wait wait = {.resume = look_again};
+    int result = -EAGAIN;
+    while (result == -EAGAIN) {
+        result = log_fetch_records(keyed_log(), 0, end, 1000000, &fetched, &wait);
+        fake_run();
+    }
+    assert_int_equal(result, 0);
+    assert_true(fetched.length_bytes > 0);
+    log_fetched_release(&fetched);
+    keyed_close();
+    keyed_reset();
+}
+
 /* A follower may have any prefix of what was appended; it is sent the rest, from where it is. */
 struct part {
     struct log_read read;
@@ -634,6 +719,8 @@ int main(void)
         cmocka_unit_test(young_records_stay),
         cmocka_unit_test(it_is_time_by_share_and_by_age),
         cmocka_unit_test(heads_that_are_needed_stay),
+        cmocka_unit_test(consumers_are_not_sent_parts_without_records),
+        cmocka_unit_test(parts_without_records_at_the_end_are_sent),
         cmocka_unit_test(fillers_are_read_from_anywhere),
         cmocka_unit_test(a_cancelled_one_ends_soon),
         cmocka_unit_test(retention_and_compaction_get_along),
