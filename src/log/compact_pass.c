@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "log/verify.h"
 
 #include <errno.h>
 #include <string.h>
@@ -53,7 +54,9 @@ static int read_batch(struct compact_pass *pass, struct wire_batch *batch)
     if (is_whole < 0) {
         return is_whole;
     }
-    return is_whole == 1 && (uint64_t)batch->base_offset == pass->offset ? 0 : -EBADMSG;
+    const char *problem = log_verify_batch(is_whole, batch, pass->offset,
+                                           log_term_spans_at(&pass->terms, pass->offset));
+    return problem == NULL ? 0 : -EBADMSG;
 }
 
 static void skip_batch(struct compact_pass *pass, const struct wire_batch *batch)
@@ -420,5 +423,6 @@ void compact_pass_free(struct compact_pass *pass)
     memory_free(pass->sources);
     memory_free(pass->heads);
     memory_free(pass->controls);
+    log_term_spans_free(&pass->terms);
     memory_free(pass->directory);
 }

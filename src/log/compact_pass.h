@@ -17,6 +17,7 @@
 #include "log/compaction.h"
 #include "log/key_table.h"
 #include "log/segment.h"
+#include "log/term_spans.h"
 #include "log/window.h"
 
 #define COMPACT_SUFFIX ".compacted" /* of a segment in the making */
@@ -54,6 +55,7 @@ struct compact_pass {
     size_t head_count;
     uint64_t *controls; /* offsets before which control entries stand, ascending */
     size_t control_count;
+    struct log_term_spans terms; /* of the sources' offsets */
     uint64_t dirty_offset;
     uint64_t end_offset;       /* falls when the keys do not fit */
     uint64_t tombstone_offset; /* tombstones below it go */

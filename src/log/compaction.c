@@ -415,6 +415,7 @@ void log_compact(struct log *log, struct log_compaction *compaction)
     pass->segment_bytes = log->options.segment_bytes;
     pass->index_interval_bytes = log->options.index_interval_bytes;
     pass->offset = pass->sources[0].base_offset;
+    log_term_spans_copy(&pass->terms, &log->history, pass->offset);
     key_table_init(&pass->keys, compaction->memory_bytes, io_random(log->stream->loop));
     log->compaction = job;
     log->works++;

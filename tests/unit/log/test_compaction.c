@@ -439,6 +439,36 @@ static void cancelled(struct log_compaction *compaction, int result)
     *(int *)compaction->owner = result;
 }
 
+/* No checksum covers a batch's base offset and term; a filler made of them would have one. */
+static void a_batch_of_another_term_ends_it(void **state)
+{
+    (void)state;
+    static const char first[] = KEYED_DIRECTORY "/00000000000000000000.log";
+    static const size_t places[] = {7, 12, 15}; /* the offset's end, the term's beginning and end */
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        keyed_reset();
+        assert_int_equal(keyed_open(&options), 0);
+        keyed_append_term();
+        append_rounds(20, 30);
+        close_segments();
+        size_t size;
+        uint8_t *batch = fake_file(first, &size);
+        struct wire_batch head;
+        assert_true(wire_batch_read(&head, batch, size));
+        batch += head.total_bytes; /* the second one: all of its records are void */
+        batch[places[i]] ^= 0x80;
+        struct log_compaction compaction = compaction_at(5000);
+        assert_int_equal(keyed_compact(&compaction), -EBADMSG);
+        assert_int_equal(compaction.bytes_saved, 0);
+        batch[places[i]] ^= 0x80;
+        compaction = compaction_at(5000);
+        assert_int_equal(keyed_compact(&compaction), 0);
+        keyed_check(0);
+        keyed_close();
+    }
+    keyed_reset();
+}
+
 static void a_cancelled_one_ends_soon(void **state)
 {
     (void)state;
@@ -722,6 +752,7 @@ int main(void)
         cmocka_unit_test(consumers_are_not_sent_parts_without_records),
         cmocka_unit_test(parts_without_records_at_the_end_are_sent),
         cmocka_unit_test(fillers_are_read_from_anywhere),
+        cmocka_unit_test(a_batch_of_another_term_ends_it),
         cmocka_unit_test(a_cancelled_one_ends_soon),
         cmocka_unit_test(retention_and_compaction_get_along),
         cmocka_unit_test(chance_finds_nothing),
