@@ -28,6 +28,10 @@
 #define REQUEST_MS 8000
 #define CHURN_TOPICS_LIVE 2
 #define TOPICS_KEPT_FREE 4
+#define CONFIGS_OF_ALL 2
+#define CONFIGS_MAX 6
+#define CONFIG_VALUE_SIZE 24
+#define DAY_MS 86400000u
 
 enum admin_step { STEP_IDLE, STEP_CREATE, STEP_FIND, STEP_DELETE };
 
@@ -47,6 +51,22 @@ struct drill_admin {
 static struct history_topic *topic_of(const struct drill_admin *admin)
 {
     return &client_history(admin->client)->topics[admin->topic];
+}
+
+/* What the swarm says of the topic of that number. */
+static const struct swarm_topic *kind_of(const struct drill_admin *admin, uint32_t number)
+{
+    return &admin->swarm->topics[number % admin->swarm->topic_count];
+}
+
+static void add_topic(struct drill_admin *admin, const char *name, uint32_t partitions,
+                      uint32_t replicas)
+{
+    struct history *history = client_history(admin->client);
+    admin->topic = history_topic_add(history, name, partitions, replicas);
+    topic_of(admin)->key_count = swarm_key_count(admin->swarm, admin->topic);
+    topic_of(admin)->key_bytes = swarm_key_bytes(admin->swarm, admin->topic);
+    topic_of(admin)->keeps_tombstones = kind_of(admin, admin->topic)->keeps_tombstones;
 }
 
 static void again(struct drill_admin *admin, uint64_t delay_ns)
@@ -100,31 +120,48 @@ static void created(void *context, enum client_result result, struct wire_cursor
     again(admin, PAUSE_NS);
 }
 
+/* Of the topic's kind; their number.  values: their memory. */
+static int32_t write_configs(const struct drill_admin *admin,
+                             struct create_topics_request_creatable_topic_config *configs,
+                             char values[CONFIGS_MAX][CONFIG_VALUE_SIZE])
+{
+    const struct swarm_topic *like = kind_of(admin, admin->topic);
+    bool compacts = topic_of(admin)->key_count > 0;
+    static const char *const names[CONFIGS_MAX] = {
+        "segment.bytes",       "retention.bytes",       "cleanup.policy",
+        "delete.retention.ms", "min.compaction.lag.ms", "min.cleanable.dirty.ratio"};
+    (void)snprintf(values[0], CONFIG_VALUE_SIZE, "%" PRIu32,
+                   compacts ? like->compacted_segment_bytes : like->segment_bytes);
+    (void)snprintf(values[1], CONFIG_VALUE_SIZE, "%" PRId64, like->retention_bytes);
+    (void)snprintf(values[2], CONFIG_VALUE_SIZE, "%s",
+                   like->deletes_too ? "compact,delete" : "compact");
+    (void)snprintf(values[3], CONFIG_VALUE_SIZE, "%" PRIu32,
+                   like->keeps_tombstones ? DAY_MS : like->tombstone_ms);
+    (void)snprintf(values[4], CONFIG_VALUE_SIZE, "%" PRIu32, like->min_lag_ms);
+    (void)snprintf(values[5], CONFIG_VALUE_SIZE, "0.%02" PRIu32, like->dirty_percent);
+    int32_t count = compacts ? CONFIGS_MAX : CONFIGS_OF_ALL;
+    for (int32_t i = 0; i < count; i++) {
+        create_topics_request_creatable_topic_config_init(&configs[i]);
+        configs[i].name = wire_string_from(names[i]);
+        configs[i].value = wire_string_from(values[i]);
+    }
+    return count;
+}
+
 static void create(struct drill_admin *admin)
 {
     const struct history_topic *topic = topic_of(admin);
-    struct create_topics_request_creatable_topic_config configs[2];
+    struct create_topics_request_creatable_topic_config configs[CONFIGS_MAX];
+    char values[CONFIGS_MAX][CONFIG_VALUE_SIZE];
     struct create_topics_request_creatable_topic asked;
     struct create_topics_request body;
     struct wire_writer writer;
-    char segment_bytes[24];
-    char retention_bytes[24];
-    const struct swarm_topic *like =
-        &admin->swarm->topics[admin->topic % admin->swarm->topic_count];
-    (void)snprintf(segment_bytes, sizeof segment_bytes, "%" PRIu32, like->segment_bytes);
-    (void)snprintf(retention_bytes, sizeof retention_bytes, "%" PRId64, like->retention_bytes);
-    create_topics_request_creatable_topic_config_init(&configs[0]);
-    create_topics_request_creatable_topic_config_init(&configs[1]);
-    configs[0].name = wire_string_from("segment.bytes");
-    configs[0].value = wire_string_from(segment_bytes);
-    configs[1].name = wire_string_from("retention.bytes");
-    configs[1].value = wire_string_from(retention_bytes);
     create_topics_request_creatable_topic_init(&asked);
     asked.name = wire_string_from(topic->name);
     asked.num_partitions = (int32_t)topic->partition_count;
     asked.replication_factor = (int16_t)topic->replicas;
     asked.configs = configs;
-    asked.configs_count = 2;
+    asked.configs_count = write_configs(admin, configs, values);
     create_topics_request_init(&body);
     body.topics = &asked;
     body.topics_count = 1;
@@ -257,13 +294,13 @@ static void begin_own(struct drill_admin *admin)
     char name[HISTORY_TOPIC_NAME_SIZE];
     (void)snprintf(name, sizeof name, "lasting-%" PRIu32, admin->own_made);
     admin->own_made++;
-    admin->topic = history_topic_add(client_history(admin->client), name, wanted->partitions,
-                                     wanted->replicas);
+    add_topic(admin, name, wanted->partitions, wanted->replicas);
     topic_of(admin)->keeps_everything = wanted->retention_bytes < 0;
     enter(admin, STEP_CREATE);
 }
 
-/* A name that was deleted, if chance has it, else a new one. */
+/* A name that was deleted, if chance has it, else a new one.  A topic with keys does not follow one
+ * without: what is sent to one may reach the other. */
 static void choose_name(struct drill_admin *admin, char *name, size_t size)
 {
     const struct history *history = client_history(admin->client);
@@ -273,7 +310,9 @@ static void choose_name(struct drill_admin *admin, char *name, size_t size)
         return;
     }
     for (uint32_t i = 0; i < history->topic_count; i++) {
-        bool is_free = history->topics[i].state == HISTORY_TOPIC_DELETED;
+        bool is_free =
+            history->topics[i].state == HISTORY_TOPIC_DELETED &&
+            history->topics[i].key_bytes == swarm_key_bytes(admin->swarm, history->topic_count);
         for (uint32_t j = i + 1; j < history->topic_count; j++) {
             is_free = is_free && strcmp(history->topics[j].name, history->topics[i].name) != 0;
         }
@@ -304,8 +343,7 @@ static void begin_churn(struct drill_admin *admin)
     } else if (history->topic_count + TOPICS_KEPT_FREE < HISTORY_TOPICS_MAX) {
         char name[HISTORY_TOPIC_NAME_SIZE];
         choose_name(admin, name, sizeof name);
-        admin->topic = history_topic_add(history, name, 1 + (uint32_t)prng_below(prng, 2),
-                                         admin->swarm->topics[0].replicas);
+        add_topic(admin, name, 1 + (uint32_t)prng_below(prng, 2), admin->swarm->topics[0].replicas);
         topic_of(admin)->churns = true;
         enter(admin, STEP_CREATE);
     } else {

@@ -33,6 +33,7 @@ struct atlas {
     char rot_path[ROT_PATH_SIZE]; /* where a bit of the injured one's flipped; "": nowhere */
     uint64_t rot_position;
     uint8_t rot_byte;    /* as it is now */
+    size_t rot_bytes;    /* of the file: compaction may put another in its place */
     uint32_t swapped[2]; /* hosts that have each other's disk; 0: none */
     uint64_t excused_until_ns[SWARM_BROKERS_MAX + 1]; /* its disk fails by our hand */
 };
@@ -376,6 +377,7 @@ static void fault_rot(struct atlas *atlas)
     } while (is_base_offset(file, atlas->rot_position));
     atlas->rot_byte = file->data[atlas->rot_position] ^ (uint8_t)(1u << draw(atlas, 8));
     memcpy(atlas->rot_path, segments.chosen, sizeof atlas->rot_path);
+    atlas->rot_bytes = file->length_bytes;
     buf_release(file);
     sim_disk_set_byte(host_at(atlas, number), atlas->rot_path, atlas->rot_position,
                       atlas->rot_byte);
@@ -391,7 +393,7 @@ static bool has_rot(const struct atlas *atlas)
         return false;
     }
     struct buf *file = sim_disk_read(atlas->drill->hosts[atlas->injured], atlas->rot_path);
-    bool is_there = file != NULL && atlas->rot_position < file->length_bytes &&
+    bool is_there = file != NULL && atlas->rot_bytes == file->length_bytes &&
                     file->data[atlas->rot_position] == atlas->rot_byte;
     buf_release(file);
     return is_there;
@@ -438,8 +440,19 @@ static void fault_move(struct atlas *atlas)
     drill_mover_move(atlas->drill->mover, draw(atlas, 4) != 0);
 }
 
+static void fault_configs(struct atlas *atlas)
+{
+    drill_curator_alter(atlas->drill->curator, draw(atlas, 4) != 0);
+}
+
+static void fault_trim(struct atlas *atlas)
+{
+    drill_curator_trim(atlas->drill->curator, draw(atlas, 4) != 0);
+}
+
 typedef void (*fault_act)(struct atlas *atlas);
 
+/* NULL: it is in the world from its beginning. */
 static const fault_act fault_acts[SWARM_FAULT_KINDS] = {
     [SWARM_KILL] = fault_kill,
     [SWARM_POWER] = fault_power,
@@ -462,6 +475,8 @@ static const fault_act fault_acts[SWARM_FAULT_KINDS] = {
     [SWARM_MOVE] = fault_move,
     [SWARM_ROT] = fault_rot,
     [SWARM_SWAP] = fault_swap,
+    [SWARM_CONFIGS] = fault_configs,
+    [SWARM_TRIM] = fault_trim,
 };
 
 static void strike(void *context);
@@ -484,7 +499,7 @@ static void strike(void *context)
         return;
     }
     for (uint32_t i = 0; i < SWARM_FAULT_KINDS; i++) {
-        if (atlas->drill->swarm.has[i] && draw(atlas, ++seen) == 0) {
+        if (atlas->drill->swarm.has[i] && fault_acts[i] != NULL && draw(atlas, ++seen) == 0) {
             chosen = (enum swarm_fault)i;
         }
     }
@@ -540,6 +555,10 @@ void atlas_calm(struct atlas *atlas)
     drill_admin_churn(atlas->drill->admin, false);
     if (atlas->drill->mover != NULL) {
         drill_mover_move(atlas->drill->mover, false);
+    }
+    if (atlas->drill->curator != NULL) {
+        drill_curator_alter(atlas->drill->curator, false);
+        drill_curator_trim(atlas->drill->curator, false);
     }
     atlas_watch(atlas);
 }

@@ -165,10 +165,12 @@ static void print_totals(const struct run *run)
     printf("seeds %" PRIu64 " failed %" PRIu64 " steps %" PRIu64 " simulated %.1f s in %.1f s, "
            "%.1f s of a core, %.0f times as fast; faults %" PRIu64 " acked %" PRIu64
            " read %" PRIu64 " committed %" PRIu64 " generations %" PRIu64
-           " offsets committed %" PRIu64 "\n",
+           " offsets committed %" PRIu64 " compacted %" PRIu64 " configs %" PRIu64 " trims %" PRIu64
+           "\n",
            run->done, run->failed, run->totals.steps, simulated_s, real_s, core_s,
            simulated_s / core_s, run->totals.faults, run->totals.acked, run->totals.read,
-           run->totals.commits, run->totals.generations, run->totals.group_commits);
+           run->totals.commits, run->totals.generations, run->totals.group_commits,
+           run->totals.compacted, run->totals.altered, run->totals.trimmed);
 }
 
 int main(int argc, char **argv)

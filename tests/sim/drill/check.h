@@ -35,6 +35,9 @@ void check_latest(struct history *history, uint32_t topic, uint32_t partition, i
                   int64_t end_offset);
 /* The log's start told by any answer. */
 void check_start(struct history *history, uint32_t topic, uint32_t partition, int64_t start_offset);
+/* The beginning told by an answer to a question asked when trimmed_before had been deleted. */
+void check_trimmed(struct history *history, uint32_t topic, uint32_t partition,
+                   int64_t trimmed_before, int64_t start_offset);
 /* Everything was read from the beginning, after the last acknowledgement. */
 void check_nothing_lost(struct history *history);
 
@@ -49,6 +52,11 @@ void check_leader_told(struct check_leaders *leaders, uint32_t topic, uint32_t p
 /* At rest: every copy of the metadata holds the topics that were created and not deleted, and none
  * that was deleted. */
 void check_topics_at_rest(struct drill *drill);
+
+/* ---- check_configs.c ---- */
+
+/* At rest: every copy of the metadata holds the configs that the curator was promised. */
+void check_configs_at_rest(struct drill *drill);
 
 /* ---- check_groups.c: what members of the consumer group are told ---- */
 
@@ -98,8 +106,15 @@ uint64_t check_raft_commits(const struct check_raft *check);
 
 /* ---- check_replicas.c ---- */
 
-/* The cluster is at rest: the bytes of every partition's replicas are the same below its end. */
+/* The cluster is at rest: the bytes of every partition's replicas are the same below its end; those
+ * of topics with keys are as check_compacted.c says. */
 void check_replicas_equal(struct drill *drill);
+
+/* ---- check_compacted.c ---- */
+
+/* The replicas of a partition that may be compacted hold the same, but for what a later record of
+ * the same key has made void. */
+void check_compacted_equal(struct drill *drill, uint64_t group_id, bool keeps_tombstones);
 
 /* ---- check_state.c ---- */
 

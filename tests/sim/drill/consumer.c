@@ -61,6 +61,7 @@ struct question {
     uint32_t partition;
     bool is_latest;
     int64_t acked_before;
+    int64_t trimmed_before;
 };
 
 struct drill_consumer {
@@ -114,6 +115,7 @@ static void take_offset(const struct question *question, int64_t offset)
         check_latest(history, question->topic, question->partition, question->acked_before, offset);
         return;
     }
+    check_trimmed(history, question->topic, question->partition, question->trimmed_before, offset);
     check_start(history, question->topic, question->partition, offset);
     track->position = offset;
     if (question->consumer->options.is_last) {
@@ -166,6 +168,7 @@ static void ask_offset(struct drill_consumer *consumer, uint32_t topic, uint32_t
     question->partition = partition;
     question->is_latest = is_latest;
     question->acked_before = history_partition(history, topic, partition)->acked_most;
+    question->trimmed_before = history_partition(history, topic, partition)->trim_acked;
     list_append(&consumer->questions, &question->node);
 
     list_offsets_request_init(&body);
@@ -195,9 +198,8 @@ static void read_batch(struct drill_consumer *consumer, const struct target *tar
     struct wire_record_reader *reader = wire_record_reader_open(batch, RECORD_BYTES_MAX);
     while (wire_record_reader_next(reader, &record)) {
         int64_t offset = batch->base_offset + record.offset_delta;
-        if (offset >= from && record.value.length >= 0) {
-            history_read(history_of(consumer), target->topic, target->partition, offset,
-                         record.value.data, (size_t)record.value.length);
+        if (offset >= from) {
+            history_read(history_of(consumer), target->topic, target->partition, offset, &record);
         }
     }
     if (wire_record_reader_error(reader) != NULL) {
@@ -213,6 +215,7 @@ static int64_t read_batches(struct drill_consumer *consumer, const struct target
 {
     struct sim_world *world = client_world(consumer->client);
     const char *name = history_of(consumer)->topics[target->topic].name;
+    bool has_keys = history_of(consumer)->topics[target->topic].key_count > 0;
     int64_t position = target->position;
     size_t done = 0;
     size_t length = data->records.length > 0 ? (size_t)data->records.length : 0;
@@ -231,8 +234,8 @@ static int64_t read_batches(struct drill_consumer *consumer, const struct target
             return -1;
         }
         int64_t end = batch.base_offset + batch.last_offset_delta + 1;
-        bool follows = done == 0 ? batch.base_offset <= position && end > position
-                                 : batch.base_offset == position;
+        bool is_near = batch.base_offset <= position || has_keys; /* it may pass over fillers */
+        bool follows = done == 0 ? is_near && end > position : batch.base_offset == position;
         if (!follows) {
             sim_world_fail(world, "poll-skip: %s-%u: asked for %ld, given a batch of [%ld, %ld)",
                            name, target->partition, (long)position, (long)batch.base_offset,

@@ -13,6 +13,7 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "broker/broker.h"
 #include "broker/config_table.h"
 #include "drill/rest.h"
 #include "wire/fetch.h"
@@ -27,7 +28,8 @@
 #define READ_NS (30000 * MS)
 #define END_NS (120000 * MS)
 #define WATCH_NS (50 * MS)
-#define LEADER_BALANCE_DELAY_MS 1000 /* where things move; elsewhere it is the default */
+#define COMPACTION_MEMORY_BYTES 65536 /* the least: with long keys it is full at once */
+#define LEADER_BALANCE_DELAY_MS 1000  /* where things move; elsewhere it is the default */
 
 const char *drill_phase_name(enum drill_phase phase)
 {
@@ -107,6 +109,10 @@ static void make_hosts(struct drill *drill)
         config->retention_check_ms = drill->swarm.retention_check_ms;
         config->scrub_interval_ms = 2000; /* so that scrubbing meets everything else */
         config->auto_create_topics = false;
+        if (drill->swarm.has[SWARM_COMPACT]) {
+            config->compaction_check_ms = drill->swarm.compaction_check_ms;
+            config->compaction_memory_bytes = COMPACTION_MEMORY_BYTES;
+        }
         config->offsets_topic_partitions = 1;
         config->group_initial_rebalance_delay_ms = drill->swarm.group_delay_ms;
         config->group_min_session_timeout_ms = 1;
@@ -266,6 +272,9 @@ static bool set_up(struct drill *drill)
     if (drill->swarm.has[SWARM_MOVE]) {
         drill->mover = drill_mover_new(add_client(drill), drill->swarm.brokers);
     }
+    if (drill->swarm.has[SWARM_CONFIGS] || drill->swarm.has[SWARM_TRIM]) {
+        drill->curator = drill_curator_new(add_client(drill));
+    }
     return true;
 }
 
@@ -280,6 +289,7 @@ static bool is_settled(struct drill *drill)
 {
     if (!drill_admin_is_idle(drill->admin) || atlas_has_injured(drill->atlas) ||
         (drill->mover != NULL && !drill_mover_is_idle(drill->mover)) ||
+        (drill->curator != NULL && !drill_curator_is_idle(drill->curator)) ||
         !rest_cluster_is_at_rest(drill, NULL, 0)) {
         return false;
     }
@@ -367,6 +377,18 @@ static bool heal(struct drill *drill)
     return run_until(drill, SETTLE_NS, is_settled) || stuck(drill, "the cluster does not settle");
 }
 
+/* As the brokers that run count. */
+static void count_compacted(struct drill *drill)
+{
+    for (uint32_t host = 1; host <= drill->swarm.brokers; host++) {
+        struct broker *broker = sim_host_broker(drill->hosts[host]);
+        for (uint32_t i = 0; broker != NULL && i < broker_shard_count(broker); i++) {
+            struct counter *removed = &broker_shard_at(broker, i)->stats.compaction_records_removed;
+            drill->compacted += counter_read(removed);
+        }
+    }
+}
+
 static bool make_progress(struct drill *drill)
 {
     enter(drill, DRILL_PROGRESS);
@@ -385,9 +407,11 @@ static bool make_progress(struct drill *drill)
     if (!run_until(drill, SETTLE_NS, is_settled)) {
         return stuck(drill, "the replicas do not agree");
     }
+    count_compacted(drill);
     check_replicas_equal(drill);
     check_states_equal(drill);
     check_topics_at_rest(drill);
+    check_configs_at_rest(drill);
     check_places_at_rest(drill);
     return sim_world_failure(drill->world) == NULL;
 }
@@ -446,6 +470,9 @@ static void free_all(struct drill *drill)
     }
     if (drill->mover != NULL) {
         drill_mover_free(drill->mover);
+    }
+    if (drill->curator != NULL) {
+        drill_curator_free(drill->curator);
     }
     for (uint32_t i = 0; i < drill->client_count; i++) {
         client_free(drill->clients[i]);
@@ -508,6 +535,11 @@ bool drill_run(uint64_t seed, const char *with, bool is_verbose, const char *pro
     totals->faults += atlas_faults(drill->atlas);
     totals->commits += check_raft_commits(drill->raft);
     totals->group_commits += check_commits_acked(drill->groups);
+    totals->compacted += drill->compacted;
+    if (drill->curator != NULL) {
+        totals->altered += drill_curator_altered(drill->curator);
+        totals->trimmed += drill_curator_trimmed(drill->curator);
+    }
     totals->generations += (uint64_t)(check_generation(drill->groups) + 1);
     free_all(drill);
     memory_free(drill);

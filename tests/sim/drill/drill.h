@@ -19,6 +19,7 @@
 #include "drill/atlas.h"
 #include "drill/check.h"
 #include "drill/consumer.h"
+#include "drill/curator.h"
 #include "drill/history.h"
 #include "drill/member.h"
 #include "drill/mover.h"
@@ -29,7 +30,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define DRILL_CLIENTS_MAX 13
+#define DRILL_CLIENTS_MAX 14
 #define DRILL_FIRST_CLIENT_HOST 20
 
 enum drill_phase {
@@ -62,13 +63,15 @@ struct drill {
     struct client *clients[DRILL_CLIENTS_MAX];
     uint32_t client_count;
     struct drill_admin *admin;
-    struct drill_mover *mover; /* NULL: nothing is moved in this world */
+    struct drill_mover *mover;     /* NULL: nothing is moved in this world */
+    struct drill_curator *curator; /* NULL: no configs change, and no records are deleted */
     struct drill_producer *producers[DRILL_CLIENTS_MAX];
     uint32_t producer_count;
     struct drill_consumer *consumers[DRILL_CLIENTS_MAX];
     uint32_t consumer_count;
     struct drill_member *members[DRILL_CLIENTS_MAX];
     uint32_t member_count;
+    uint64_t compacted;            /* records that compaction removed */
     struct drill_producer *prober; /* the writer of the last phase */
     struct drill_consumer *reader; /* and its reader */
 };
@@ -82,6 +85,9 @@ struct drill_totals {
     uint64_t commits;
     uint64_t group_commits; /* acknowledged to members of consumer groups */
     uint64_t generations;   /* of those groups, that came to an assignment */
+    uint64_t compacted; /* records that compaction removed, as brokers tell that run at the end */
+    uint64_t altered;   /* configs, acknowledged */
+    uint64_t trimmed;   /* deletions of records, acknowledged */
 };
 
 /* Runs a seed to its end, with these faults (swarm_add_faults()) beside those it draws.  True:

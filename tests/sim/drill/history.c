@@ -76,9 +76,10 @@ void history_put(struct history *history, uint32_t topic, uint32_t partition, in
 }
 
 uint32_t history_send(struct history *history, uint32_t topic, uint32_t partition, uint32_t session,
-                      uint32_t previous, int8_t acks, uint32_t bytes)
+                      uint32_t previous, int8_t acks, uint32_t key, uint32_t bytes)
 {
-    require(bytes >= HISTORY_VALUE_BYTES_LEAST);
+    require(bytes >= HISTORY_VALUE_BYTES_LEAST || (bytes == 0 && key != HISTORY_NO_KEY));
+    require((key == HISTORY_NO_KEY) == (history->topics[topic].key_count == 0));
     if (history->value_count == history->value_capacity) {
         history->value_capacity = history->value_capacity * 2 + 1024;
         history->values =
@@ -90,6 +91,7 @@ uint32_t history_send(struct history *history, uint32_t topic, uint32_t partitio
         .session = session,
         .previous = previous,
         .next = HISTORY_NO_VALUE,
+        .key = key,
         .bytes = bytes,
         .acks = acks,
         .offset = -1,
@@ -134,41 +136,138 @@ void history_give_up(struct history *history, uint32_t number)
     history->unknown++;
 }
 
-void history_value_write(uint32_t value, uint8_t *data, uint32_t bytes)
+/* ---- Bytes ---- */
+
+#define HEADER_BYTES 7 /* one header: its key's length, 'n', its value's length, a number */
+
+static uint8_t pattern_at(uint32_t number, uint32_t position)
 {
-    require(bytes >= HISTORY_VALUE_BYTES_LEAST);
-    memcpy(data, &value, sizeof value);
-    memcpy(data + sizeof value, &bytes, sizeof bytes);
-    for (uint32_t i = HISTORY_VALUE_BYTES_LEAST; i < bytes; i++) {
-        data[i] = (uint8_t)(value * 131u + i * 7u);
-    }
+    return (uint8_t)(number * 131u + position * 7u);
 }
 
-/* The number of a value out of its bytes; HISTORY_NO_VALUE when they are nobody's. */
-static uint32_t recognise(const struct history *history, const uint8_t *data, size_t length)
+/* Its number, and what follows from it. */
+static uint8_t *make_bytes(uint32_t number, uint32_t second, uint32_t second_bytes, uint32_t bytes)
 {
-    uint32_t number;
-    uint32_t bytes;
-    if (length < HISTORY_VALUE_BYTES_LEAST) {
-        return HISTORY_NO_VALUE;
+    uint8_t *data = memory_allocate(bytes);
+    memcpy(data, &number, sizeof number);
+    memcpy(data + sizeof number, &second, second_bytes);
+    for (uint32_t i = (uint32_t)sizeof number + second_bytes; i < bytes; i++) {
+        data[i] = pattern_at(number, i);
     }
-    memcpy(&number, data, sizeof number);
-    memcpy(&bytes, data + sizeof number, sizeof bytes);
-    if (number >= history->value_count || bytes != length ||
-        history->values[number].bytes != bytes) {
-        return HISTORY_NO_VALUE;
+    return data;
+}
+
+static uint8_t *make_key(const struct history *history, const struct history_value *value)
+{
+    uint32_t bytes = history->topics[value->topic].key_bytes;
+    require(bytes >= HISTORY_KEY_BYTES_LEAST);
+    return make_bytes(value->key, 0, 0, bytes);
+}
+
+static void make_header(uint32_t number, uint8_t header[HEADER_BYTES])
+{
+    header[0] = 2; /* zigzag of 1 */
+    header[1] = 'n';
+    header[2] = 8; /* of 4 */
+    memcpy(header + 3, &number, sizeof number);
+}
+
+static void add_tombstone(struct wire_batch_writer *batch, uint32_t number, const uint8_t *key,
+                          uint32_t key_bytes)
+{
+    uint8_t header[HEADER_BYTES];
+    struct wire_writer record;
+    wire_writer_init(&record, 64 + key_bytes);
+    make_header(number, header);
+    wire_write_int8(&record, 0);
+    wire_write_varlong(&record, 0);
+    wire_write_varint(&record, batch->record_count++);
+    wire_write_varint(&record, (int32_t)key_bytes);
+    wire_write_raw(&record, key, key_bytes);
+    wire_write_varint(&record, -1); /* no value */
+    wire_write_varint(&record, 1);
+    wire_write_raw(&record, header, sizeof header);
+    wire_write_varint(&batch->writer, (int32_t)wire_writer_length(&record));
+    wire_write_raw(&batch->writer, record.buf->data, wire_writer_length(&record));
+    wire_writer_free(&record);
+}
+
+void history_value_write(const struct history *history, uint32_t number,
+                         struct wire_batch_writer *writer)
+{
+    require(number < history->value_count);
+    const struct history_value *value = &history->values[number];
+    uint32_t key_bytes = history->topics[value->topic].key_bytes;
+    uint8_t *key = value->key == HISTORY_NO_KEY ? NULL : make_key(history, value);
+    if (value->bytes == 0) {
+        add_tombstone(writer, number, key, key_bytes);
+    } else {
+        uint8_t *data = make_bytes(number, value->bytes, sizeof value->bytes, value->bytes);
+        wire_batch_writer_add(writer, key, key == NULL ? -1 : (int32_t)key_bytes, data,
+                              (int32_t)value->bytes);
+        memory_free(data);
     }
-    for (uint32_t i = HISTORY_VALUE_BYTES_LEAST; i < bytes; i++) {
-        if (data[i] != (uint8_t)(number * 131u + i * 7u)) {
-            return HISTORY_NO_VALUE;
-        }
+    memory_free(key);
+}
+
+static bool is_filled(const uint8_t *data, uint32_t number, uint32_t from, uint32_t bytes)
+{
+    uint32_t i = from;
+    while (i < bytes && data[i] == pattern_at(number, i)) {
+        i++;
+    }
+    return i >= bytes;
+}
+
+/* The record's number, as far as its value or its header tells; HISTORY_NO_VALUE: none. */
+static uint32_t number_of(const struct wire_record *record)
+{
+    uint32_t number = HISTORY_NO_VALUE;
+    if (record->value.length >= HISTORY_VALUE_BYTES_LEAST) {
+        memcpy(&number, record->value.data, sizeof number);
+    } else if (record->value.length < 0 && record->header_count == 1 &&
+               record->headers.length == HEADER_BYTES) {
+        memcpy(&number, record->headers.data + HEADER_BYTES - sizeof number, sizeof number);
     }
     return number;
 }
 
+static bool has_key(const struct history *history, const struct history_value *value,
+                    const struct wire_record *record)
+{
+    uint32_t key = HISTORY_NO_KEY;
+    uint32_t bytes = history->topics[value->topic].key_bytes;
+    if (value->key == HISTORY_NO_KEY) {
+        return record->key.length < 0;
+    }
+    if (record->key.length != (int32_t)bytes) {
+        return false;
+    }
+    memcpy(&key, record->key.data, sizeof key);
+    return key == value->key && is_filled(record->key.data, key, sizeof key, bytes);
+}
+
+/* The number of a value out of its record; HISTORY_NO_VALUE when that is nobody's. */
+static uint32_t recognise(const struct history *history, const struct wire_record *record)
+{
+    uint32_t number = number_of(record);
+    if (number >= history->value_count || !has_key(history, &history->values[number], record)) {
+        return HISTORY_NO_VALUE;
+    }
+    uint32_t bytes = history->values[number].bytes;
+    if (bytes == 0 || record->value.length < 0) {
+        return bytes == 0 && record->value.length < 0 ? number : HISTORY_NO_VALUE;
+    }
+    uint32_t told;
+    memcpy(&told, record->value.data + sizeof number, sizeof told);
+    bool is_it = told == bytes && record->value.length == (int32_t)bytes &&
+                 is_filled(record->value.data, number, HISTORY_VALUE_BYTES_LEAST, bytes);
+    return is_it ? number : HISTORY_NO_VALUE;
+}
+
 void history_read(struct history *history, uint32_t topic, uint32_t partition, int64_t offset,
-                  const uint8_t *data, size_t length)
+                  const struct wire_record *record)
 {
     history->records_read++;
-    check_record_read(history, topic, partition, offset, recognise(history, data, length));
+    check_record_read(history, topic, partition, offset, recognise(history, record));
 }

@@ -3,8 +3,10 @@
  * history.h -- what the clients of one world did and were told: every value sent, with the fate its
  * producer was told, and every offset seen.
  *
- * A value is a number, unlike all others of the world, and the bytes that follow from it.  A topic
- * here is one life of a topic: created again under its old name it is another one.
+ * A value is a number, unlike all others of the world, and the bytes that follow from it.  In a
+ * topic with keys it has one, and may be a tombstone: then it has no bytes, and its number stands
+ * in a header.  A topic here is one life of a topic: created again under its old name it is another
+ * one.
  *
  * The recording functions hand what they record to the rules (check_sends.c, check_reads.c), which
  * fail the world when a promise is broken.  Recording keeps the first truth told of an offset.
@@ -15,6 +17,7 @@
 #define TESTS_SIM_DRILL_HISTORY_H
 
 #include "base/uuid.h"
+#include "wire/batch.h"
 #include "world/world.h"
 
 #include <stdbool.h>
@@ -26,6 +29,8 @@
 #define HISTORY_TOPIC_NAME_SIZE 32
 #define HISTORY_NO_VALUE UINT32_MAX
 #define HISTORY_VALUE_BYTES_LEAST 8 /* its number */
+#define HISTORY_NO_KEY UINT32_MAX
+#define HISTORY_KEY_BYTES_LEAST 4
 
 enum history_fate {
     HISTORY_OPEN,    /* sent or about to be */
@@ -40,7 +45,8 @@ struct history_value {
     uint32_t session;  /* of an idempotent producer's id; 0: sent plainly */
     uint32_t previous; /* the one before and the one behind it in its session and partition, */
     uint32_t next;     /* or HISTORY_NO_VALUE */
-    uint32_t bytes;
+    uint32_t key;      /* or HISTORY_NO_KEY */
+    uint32_t bytes;    /* 0: a tombstone */
     enum history_fate fate;
     int8_t acks;
     bool is_read;
@@ -59,6 +65,8 @@ struct history_partition {
     size_t capacity;
     int64_t acked_most; /* with acks=all; -1: none */
     int64_t start;      /* where the last reading from the beginning began */
+    int64_t trim_asked; /* everything before may have been deleted by request */
+    int64_t trim_acked; /* and this much was, as was told */
 };
 
 enum history_topic_state {
@@ -72,8 +80,11 @@ enum history_topic_state {
 struct history_topic {
     char name[HISTORY_TOPIC_NAME_SIZE];
     enum history_topic_state state;
-    bool churns; /* may be deleted */
-    bool keeps_everything;
+    bool churns;           /* may be deleted */
+    bool keeps_everything; /* but what is deleted by request */
+    uint32_t key_count;    /* 0: it has no keys; else it may be compacted */
+    uint32_t key_bytes;
+    bool keeps_tombstones; /* for longer than the world lasts */
     uint32_t partition_count;
     uint32_t replicas;
     struct uuid id; /* zero: not known */
@@ -108,19 +119,21 @@ uint32_t history_topic_add(struct history *history, const char *name, uint32_t p
                            uint32_t replicas);
 
 /* A new value, OPEN, sent from now on; its number.  previous: the one before it in its session and
- * partition, or HISTORY_NO_VALUE. */
+ * partition, or HISTORY_NO_VALUE.  key: in a topic with keys, else HISTORY_NO_KEY; bytes 0: a
+ * tombstone. */
 uint32_t history_send(struct history *history, uint32_t topic, uint32_t partition, uint32_t session,
-                      uint32_t previous, int8_t acks, uint32_t bytes);
+                      uint32_t previous, int8_t acks, uint32_t key, uint32_t bytes);
 /* offset -1: acknowledged without saying where. */
 void history_ack(struct history *history, uint32_t value, int64_t offset);
 void history_fail(struct history *history, uint32_t value);
 void history_give_up(struct history *history, uint32_t value);
 
-/* The bytes of a value, into data (value->bytes of them), and back. */
-void history_value_write(uint32_t value, uint8_t *data, uint32_t bytes);
+/* Adds the record of a value to a batch. */
+void history_value_write(const struct history *history, uint32_t value,
+                         struct wire_batch_writer *writer);
 /* A consumer was given a record; reports what is wrong with it. */
 void history_read(struct history *history, uint32_t topic, uint32_t partition, int64_t offset,
-                  const uint8_t *data, size_t length);
+                  const struct wire_record *record);
 
 /* The value known at an offset, or HISTORY_NO_VALUE. */
 uint32_t history_at(const struct history *history, uint32_t topic, uint32_t partition,

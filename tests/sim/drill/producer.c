@@ -34,6 +34,7 @@
 #define BATCH_PRODUCER_ID 43 /* positions in a batch of format v2 */
 #define BATCH_PRODUCER_EPOCH 51
 #define BATCH_BASE_SEQUENCE 53
+#define TOMBSTONE_ONE_IN 6
 
 enum verdict {
     VERDICT_YES,
@@ -391,11 +392,7 @@ static struct buf *build(struct lane *lane, const struct batch *batch)
     struct wire_batch_writer writer;
     wire_batch_writer_begin(&writer, io_wall_ms(client_loop(producer->client)));
     for (uint32_t i = 0; i < batch->count; i++) {
-        uint32_t bytes = history->values[batch->first_value + i].bytes;
-        uint8_t *data = memory_allocate(bytes);
-        history_value_write(batch->first_value + i, data, bytes);
-        wire_batch_writer_add(&writer, NULL, -1, data, (int32_t)bytes);
-        memory_free(data);
+        history_value_write(history, batch->first_value + i, &writer);
     }
     struct buf *buf = wire_batch_writer_finish(&writer);
     if (producer->options.is_idempotent) {
@@ -418,12 +415,18 @@ static void add_batch(struct lane *lane, uint32_t count)
     struct batch *batch = memory_allocate_zeroed(sizeof *batch);
     batch->count = count;
     batch->number = lane->next_number++;
+    uint32_t key_count = history_of(producer)->topics[lane->topic].key_count;
     for (uint32_t i = 0; i < count; i++) {
+        uint32_t key = HISTORY_NO_KEY;
         uint32_t bytes = HISTORY_VALUE_BYTES_LEAST +
                          (uint32_t)prng_below(prng, producer->options.record_bytes_most);
+        if (key_count > 0) {
+            key = (uint32_t)prng_below(prng, key_count);
+            bytes = prng_below(prng, TOMBSTONE_ONE_IN) == 0 ? 0 : bytes;
+        }
         uint32_t value =
             history_send(history_of(producer), lane->topic, lane->partition, lane->session,
-                         lane->last_value, producer->options.acks, bytes);
+                         lane->last_value, producer->options.acks, key, bytes);
         batch->first_value = i == 0 ? value : batch->first_value;
         lane->last_value = producer->options.is_idempotent ? value : HISTORY_NO_VALUE;
     }

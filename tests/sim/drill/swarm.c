@@ -117,6 +117,42 @@ static void draw_faults(struct swarm *swarm, struct prng *prng)
     swarm->has[SWARM_WIPE] = swarm->has[SWARM_WIPE] && swarm_bears_a_loss(swarm);
 }
 
+static void draw_compaction(struct swarm *swarm, struct prng *prng)
+{
+    swarm->compaction_check_ms =
+        chance(prng, 70) ? between(prng, 10, 300) : between(prng, 300, 3000);
+    for (uint32_t i = 0; i < swarm->topic_count; i++) {
+        struct swarm_topic *topic = &swarm->topics[i];
+        topic->key_count = chance(prng, 75) ? between(prng, 1, SWARM_KEYS_MAX) : 0;
+        topic->key_bytes = chance(prng, 80) ? between(prng, 4, 40) : between(prng, 2000, 6000);
+        topic->compacted_segment_bytes = between(prng, 2048, 16384);
+        topic->dirty_percent = chance(prng, 50) ? 0 : between(prng, 1, 60);
+        topic->min_lag_ms = chance(prng, 80) ? 0 : between(prng, 1, 2000);
+        topic->deletes_too = chance(prng, 30);
+        topic->keeps_tombstones = chance(prng, 50);
+        topic->tombstone_ms = chance(prng, 50) ? 0 : between(prng, 1, 3000);
+    }
+}
+
+static void draw_latest_faults(struct swarm *swarm, uint64_t seed)
+{
+    struct prng prng;
+    prng_init(&prng, seed ^ 0x6c6174657374ull);
+    draw_compaction(swarm, &prng);
+    if (chance(&prng, 50)) {
+        return;
+    }
+    for (uint32_t i = SWARM_LATEST_FAULTS; i < SWARM_FAULT_KINDS; i++) {
+        swarm->has[i] = chance(&prng, fault_rows[i].percent);
+    }
+}
+
+uint32_t swarm_key_bytes(const struct swarm *swarm, uint32_t number)
+{
+    bool has_keys = swarm_key_count(swarm, number) > 0;
+    return has_keys ? swarm->topics[number % swarm->topic_count].key_bytes : 0;
+}
+
 static void draw_later_faults(struct swarm *swarm, uint64_t seed)
 {
     struct prng prng;
@@ -124,9 +160,15 @@ static void draw_later_faults(struct swarm *swarm, uint64_t seed)
     if (chance(&prng, 50)) {
         return;
     }
-    for (uint32_t i = SWARM_LATER_FAULTS; i < SWARM_FAULT_KINDS; i++) {
+    for (uint32_t i = SWARM_LATER_FAULTS; i < SWARM_LATEST_FAULTS; i++) {
         swarm->has[i] = chance(&prng, fault_rows[i].percent);
     }
+}
+
+uint32_t swarm_key_count(const struct swarm *swarm, uint32_t number)
+{
+    require(swarm->topic_count > 0);
+    return swarm->has[SWARM_COMPACT] ? swarm->topics[number % swarm->topic_count].key_count : 0;
 }
 
 bool swarm_bears_a_loss(const struct swarm *swarm)
@@ -151,6 +193,7 @@ void swarm_draw(struct swarm *swarm, uint64_t seed)
     draw_faults(swarm, &prng);
     swarm->world = chance(&prng, 20) ? sim_world_options_calm(seed) : sim_world_options_rough(seed);
     draw_later_faults(swarm, seed);
+    draw_latest_faults(swarm, seed);
     draw_group(swarm, &prng);
 }
 
@@ -178,7 +221,12 @@ void swarm_print(const struct swarm *swarm, FILE *file)
     for (uint32_t i = 0; i < swarm->topic_count; i++) {
         const struct swarm_topic *topic = &swarm->topics[i];
         fprintf(file, "%s%ux%u/%u%s", i == 0 ? "" : ",", topic->partitions, topic->replicas,
-                topic->segment_bytes, topic->retention_bytes < 0 ? "" : "r");
+                swarm_key_count(swarm, i) > 0 ? topic->compacted_segment_bytes
+                                              : topic->segment_bytes,
+                topic->retention_bytes < 0 ? "" : "r");
+        if (swarm_key_count(swarm, i) > 0) {
+            fprintf(file, "c%u", topic->key_count);
+        }
     }
     fprintf(file, " faults=");
     const char *separator = "";

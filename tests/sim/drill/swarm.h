@@ -20,6 +20,7 @@
 
 #define SWARM_BROKERS_MAX 7
 #define SWARM_TOPICS_MAX 4
+#define SWARM_KEYS_MAX 16
 
 /* Name, as printed, and how many worlds in a hundred have it. */
 #define SWARM_FAULTS(X)                                                                            \
@@ -43,10 +44,14 @@
     X(SWARM_SYNC_ERROR, "syncfails", 25) /* a sync fails once, and its pages count as clean */     \
     X(SWARM_MOVE, "move", 50)            /* replicas and leaders are moved */                      \
     X(SWARM_ROT, "rot", 30)              /* a bit of a closed segment flips */                     \
-    X(SWARM_SWAP, "swap", 20)            /* two brokers have each other's data directory */
-/* Kinds from this one on came later; a half of all seeds has none of them and is the world it was.
- */
+    X(SWARM_SWAP, "swap", 20)            /* two brokers have each other's data directory */        \
+    X(SWARM_COMPACT, "compact", 60)      /* topics are compacted */                                \
+    X(SWARM_CONFIGS, "configs", 40)      /* configs of topics change */                            \
+    X(SWARM_TRIM, "trim", 40)            /* records are deleted */
+/* Kinds from these on came later; a half of all seeds has none of the first, and another half none
+ * of the second, and is the world it was. */
 #define SWARM_LATER_FAULTS SWARM_SYNC_ERROR
+#define SWARM_LATEST_FAULTS SWARM_COMPACT
 
 enum swarm_fault {
 #define SWARM_NAME(name, text, percent) name,
@@ -60,6 +65,15 @@ struct swarm_topic {
     uint32_t replicas;
     uint32_t segment_bytes;
     int64_t retention_bytes; /* -1: keeps everything */
+    /* Where the world compacts topics: */
+    uint32_t key_count; /* 0: not this one */
+    uint32_t key_bytes;
+    uint32_t compacted_segment_bytes;
+    uint32_t dirty_percent; /* min.cleanable.dirty.ratio */
+    uint32_t min_lag_ms;
+    bool deletes_too;      /* cleanup.policy=compact,delete */
+    bool keeps_tombstones; /* for longer than the world lasts */
+    uint32_t tombstone_ms; /* else: for so long */
 };
 
 struct swarm {
@@ -70,6 +84,7 @@ struct swarm {
     uint32_t heartbeat_ms;
     uint32_t election_ms;
     uint32_t retention_check_ms;
+    uint32_t compaction_check_ms;
 
     uint32_t topic_count;
     struct swarm_topic topics[SWARM_TOPICS_MAX];
@@ -96,6 +111,10 @@ bool swarm_names_are_known(const char *names);
 void swarm_add_faults(struct swarm *swarm, const char *names);
 /* Every partition has replicas enough to go on without one of them. */
 bool swarm_bears_a_loss(const struct swarm *swarm);
+/* Topics made after the number-th of the swarm's are compacted, and have so many keys; 0: are not.
+ */
+uint32_t swarm_key_count(const struct swarm *swarm, uint32_t number);
+uint32_t swarm_key_bytes(const struct swarm *swarm, uint32_t number); /* 0: it has no keys */
 const char *swarm_fault_name(enum swarm_fault fault);
 /* In one line, with its newline. */
 void swarm_print(const struct swarm *swarm, FILE *file);
