@@ -43,6 +43,7 @@ struct reconciler;
 struct repairs;
 struct registration;
 struct shard_life;
+struct tombstone_rounds;
 struct upkeep;
 
 /* Request types between brokers, counted at the broker that asks: 1000 + position. */
@@ -81,7 +82,8 @@ struct broker_stats {
     struct counter compaction_read_bytes;
     struct counter compaction_saved_bytes;
     struct counter compaction_records_removed;
-    struct counter compaction_clean_bytes; /* of compacted topics, as last looked at */
+    struct counter compaction_tombstones_removed; /* among them */
+    struct counter compaction_clean_bytes;        /* of compacted topics, as last looked at */
     struct counter compaction_dirty_bytes;
     struct broker_peer_request_stats inter_broker_requests[BROKER_PEER_REQUEST_TYPES];
 };
@@ -110,6 +112,7 @@ struct broker_shard {
     struct reconciler *reconciler;
     struct leader_balance *leader_balance;
     struct repairs *repairs;
+    struct tombstone_rounds *tombstone_rounds;
     struct disk_pulse *disk_pulse;
     struct forwarder *forwarder; /* shard 0 only, as are the next five */
     struct founding *founding;

@@ -28,6 +28,7 @@
 #include "broker/reconciler.h"
 #include "broker/registration.h"
 #include "broker/repair.h"
+#include "broker/tombstone_rounds.h"
 #include "broker/upkeep.h"
 
 #include <inttypes.h>
@@ -110,6 +111,7 @@ bool broker_shard_prepare(struct broker_shard *state, char *error, size_t error_
     state->reconciler = reconciler_new(state);
     state->leader_balance = leader_balance_new(state);
     state->repairs = repairs_new(state);
+    state->tombstone_rounds = tombstone_rounds_new(state);
     state->disk_pulse = disk_pulse_new(state);
     if (broker_shard_id(state) == 0) {
         state->controller = controller_new(state);
@@ -180,6 +182,7 @@ void broker_shard_run(struct shard *shard)
     peer_links_update(state->links);
     reconciler_wake(state->reconciler);
     leader_balance_start(state->leader_balance);
+    tombstone_rounds_start(state->tombstone_rounds);
     disk_pulse_start(state->disk_pulse);
     if (state->controller != NULL) {
         controller_start(state);
@@ -228,6 +231,7 @@ static void free_members(struct broker_shard *state)
         leader_balance_free(state->leader_balance);
         reconciler_free(state->reconciler);
         repairs_free(state->repairs);
+        tombstone_rounds_free(state->tombstone_rounds);
         disk_pulse_free(state->disk_pulse);
         leader_feed_free(state->leader_feed);
         peer_links_free(state->links);

@@ -28,6 +28,7 @@
 #include "broker/reconciler.h"
 #include "broker/registration.h"
 #include "broker/repair.h"
+#include "broker/tombstone_rounds.h"
 #include "broker/upkeep.h"
 
 #define CLOSING_LIMIT_NS 3000000000ull
@@ -203,6 +204,7 @@ static void stop_groups(struct shard *shard, struct shard_message *message)
     listener_close_all(state);
     reconciler_stop(state->reconciler);
     leader_balance_stop(state->leader_balance);
+    tombstone_rounds_stop(state->tombstone_rounds);
     disk_pulse_stop(state->disk_pulse);
     if (state->controller != NULL) {
         founding_stop(state->founding);

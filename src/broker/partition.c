@@ -106,6 +106,11 @@ static void partition_standing_changed(struct applier *applier,
     partition_find_offsets(partition);
 }
 
+static void begin_copy(struct partition *partition)
+{
+    partition->copy_id = (io_random(partition->shard->loop) >> 1) | 1;
+}
+
 /* The producers; where groups are coordinated their length (4) and they, then the groups. */
 static void partition_snapshot_write(struct applier *applier, struct buf **content)
 {
@@ -129,6 +134,7 @@ static void partition_snapshot_write(struct applier *applier, struct buf **conte
 static void partition_reset(struct applier *applier)
 {
     struct partition *partition = of(applier);
+    begin_copy(partition);
     producer_table_reset(partition->producers);
     if (partition->coordinator != NULL) {
         group_table_reset(coordinator_table(partition->coordinator));
@@ -139,6 +145,7 @@ static bool partition_snapshot_restore(struct applier *applier, const uint8_t *c
                                        size_t length)
 {
     struct partition *partition = of(applier);
+    begin_copy(partition);
     if (partition->coordinator == NULL) {
         return producer_snapshot_restore(partition->producers, content, length);
     }
@@ -293,6 +300,7 @@ static struct partition *partition_new(struct broker_shard *shard,
     partition->shard = shard;
     partition->spec = *spec;
     partition->life = PARTITION_STARTING;
+    begin_copy(partition);
     partition->producers = producer_table_new();
     if (offsets_topic_is(spec->topic, strlen(spec->topic))) {
         partition->coordinator = coordinator_new(shard);
@@ -322,6 +330,7 @@ static void partition_free(struct partition *partition)
     if (partition->coordinator != NULL) {
         coordinator_free(partition->coordinator);
     }
+    memory_free(partition->tombstone_proof);
     memory_free(partition);
 }
 

@@ -84,6 +84,7 @@ static void count(struct broker_stats *stats, const struct log_compaction *compa
     counter_add(&stats->compaction_read_bytes, compaction->bytes_read);
     counter_add(&stats->compaction_saved_bytes, compaction->bytes_saved);
     counter_add(&stats->compaction_records_removed, compaction->records_removed);
+    counter_add(&stats->compaction_tombstones_removed, compaction->tombstones_removed);
 }
 
 static void compacted(struct log_compaction *compaction, int result)
@@ -113,12 +114,19 @@ static void compacted(struct log_compaction *compaction, int result)
                 result == 0 ? NS_A_MS : (uint64_t)shard->config->compaction_check_ms * NS_A_MS);
 }
 
-/* Up to where every replica has been compacted; known only where there is but this one. */
+/* Below it every replica has been compacted, and no consumer group can come back: one that starts
+ * from an older snapshot would not see in the log any more that it was deleted. */
 static uint64_t tombstone_offset(const struct partition *partition)
 {
-    struct replica_group_view view;
-    replica_group_view(partition->group, &view);
-    return view.member_count == 1 ? log_compacted_offset(replica_group_log(partition->group)) : 0;
+    uint64_t floor = partition->tombstone_floor;
+    if (partition->coordinator == NULL) {
+        return floor;
+    }
+    uint64_t snapshot_offset = replica_oldest_snapshot_offset(partition->group);
+    if (snapshot_offset < floor) {
+        replica_take_snapshot(partition->group); /* for the next time */
+    }
+    return snapshot_offset < floor ? snapshot_offset : floor;
 }
 
 static void begin(struct partition_compactor *compactor, struct partition *partition)

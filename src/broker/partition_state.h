@@ -39,6 +39,7 @@ struct partition_rules {
 
 struct coordinator;
 struct partition_stopping;
+struct tombstone_proof;
 
 struct partition {
     struct applier applier;
@@ -54,14 +55,20 @@ struct partition {
     struct coordinator *coordinator; /* of __consumer_offsets only, else NULL */
     int64_t snapshot_asked_ms;       /* when retention last asked for a snapshot */
     uint64_t compaction_retry_ns;    /* not compacted before, since it failed */
-    uint64_t saved_offset;           /* flushed here below it */
-    struct list commits;             /* produce items that wait for the majority (acks=-1) */
-    struct list saves;               /* for this broker's flush (acks=1) */
-    struct list room;                /* for room in the log or a ready leader; not appended yet */
-    uint64_t room_bytes;             /* Invariant: the sum of their batches */
-    struct list fetches;             /* fetch items that wait for data */
-    struct list offsets;             /* offset items that wait for a leader that takes over */
-    struct list deletes;             /* delete items that wait for the log's start to move */
+    /* Tombstones below it may go (tombstone_floor.h); as far as is known since the start. */
+    uint64_t tombstone_floor;
+    struct tombstone_proof *tombstone_proof; /* NULL where nothing is to be proven now */
+    /* Of this life of what the replica holds: another one after a start, or when a leader's
+     * snapshot took its place. */
+    uint64_t copy_id;
+    uint64_t saved_offset; /* flushed here below it */
+    struct list commits;   /* produce items that wait for the majority (acks=-1) */
+    struct list saves;     /* for this broker's flush (acks=1) */
+    struct list room;      /* for room in the log or a ready leader; not appended yet */
+    uint64_t room_bytes;   /* Invariant: the sum of their batches */
+    struct list fetches;   /* fetch items that wait for data */
+    struct list offsets;   /* offset items that wait for a leader that takes over */
+    struct list deletes;   /* delete items that wait for the log's start to move */
 };
 
 struct partition_rules partition_rules_of(const struct topic_config *config);

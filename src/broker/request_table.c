@@ -89,6 +89,8 @@ static const struct request_configuration configurations[] = {
      NOT_FLEXIBLE, api_complete_reassignment},
     {REQUEST_PASS_LEAD, "PassLead", REQUEST_INTER_BROKER, 0, 0, 0, NOT_FLEXIBLE, api_pass_lead},
     {REQUEST_PEER_PING, "PeerPing", REQUEST_INTER_BROKER, 0, 0, 0, NOT_FLEXIBLE, api_peer_ping},
+    {REQUEST_TELL_COMPACTED, "TellCompacted", REQUEST_INTER_BROKER, 0, 0, 0, NOT_FLEXIBLE,
+     api_tell_compacted},
 };
 
 size_t request_configuration_count(void)

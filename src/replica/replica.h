@@ -204,6 +204,11 @@ void replica_log_changed(struct replica_group *group);
  * drops nothing that is not behind a snapshot. */
 void replica_take_snapshot(struct replica_group *group);
 
+/* Where the oldest of the applier's snapshots stands that an applier may yet be started from, here
+ * or on a follower: it has all below this offset.  0: one is being written, sent or received.
+ * UINT64_MAX: there is none, who starts is fed the log from its beginning. */
+uint64_t replica_oldest_snapshot_offset(const struct replica_group *group);
+
 uint64_t replica_group_id(const struct replica_group *group);
 uint32_t replica_group_incarnation(const struct replica_group *group);
 /* From now on messages to this group from an earlier incarnation of the node's replica are dropped:

@@ -242,6 +242,17 @@ static void done(struct io_work *work)
     replica_group_unhold(group);
 }
 
+uint64_t replica_oldest_snapshot_offset(const struct replica_group *group)
+{
+    bool is_moving = group->is_snapshot_running || group->is_installing || group->install != NULL ||
+                     !list_is_empty(&group->transfers);
+    if (is_moving) {
+        return 0;
+    }
+    return group->snapshot_index > 0 ? log_offset_after(group->log, group->snapshot_index)
+                                     : UINT64_MAX;
+}
+
 static void start_writing(struct replica_group *group)
 {
     require(!group->is_snapshot_running && is_possible(group));

@@ -425,6 +425,12 @@ void replica_take_snapshot(struct replica_group *group)
     (void)group;
 }
 
+uint64_t replica_oldest_snapshot_offset(const struct replica_group *group)
+{
+    (void)group;
+    return UINT64_MAX;
+}
+
 void replica_log_changed(struct replica_group *group)
 {
     (void)group;

@@ -68,6 +68,34 @@ static void snapshot_at_stop_saves_applying(void **state)
     nodes_assert_equal(cluster, GROUP);
 }
 
+static bool has_new_snapshot(struct nodes *nodes)
+{
+    const struct replica_group *group = nodes_group(nodes, 0, GROUP);
+    return replica_oldest_snapshot_offset(group) == replica_high_watermark(group);
+}
+
+/* What compaction must leave for those that start from a snapshot. */
+static void oldest_snapshot_is_told(void **state)
+{
+    (void)state;
+    start_everywhere(false);
+    nodes_write(cluster, GROUP, 10, 100);
+    struct replica_group *group = nodes_group(cluster, 0, GROUP);
+    assert_true(replica_oldest_snapshot_offset(group) == UINT64_MAX);
+    replica_take_snapshot(group);
+    assert_int_equal(replica_oldest_snapshot_offset(group), 0); /* it is being written */
+    nodes_run_until(cluster, has_new_snapshot);
+    uint64_t offset = replica_oldest_snapshot_offset(group);
+    nodes_write(cluster, GROUP, 10, 100);
+    assert_int_equal(replica_oldest_snapshot_offset(group), offset);
+
+    nodes_stop_manager(cluster, 0);
+    nodes_start_manager(cluster, 0);
+    assert_int_equal(start(0, false), REPLICA_OK);
+    assert_true(has_new_snapshot(cluster)); /* one was taken at the stop */
+    assert_true(replica_oldest_snapshot_offset(nodes_group(cluster, 0, GROUP)) > offset);
+}
+
 static bool every_log_was_cut(struct nodes *nodes)
 {
     for (uint32_t i = 0; i < nodes->count; i++) {
@@ -248,6 +276,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(snapshot_at_stop_saves_applying, begin, finish),
+        cmocka_unit_test_setup_teardown(oldest_snapshot_is_told, begin, finish),
         cmocka_unit_test_setup_teardown(prefix_is_dropped_after_a_snapshot, begin, finish),
         cmocka_unit_test_setup_teardown(follower_is_sent_a_snapshot, begin, finish),
         cmocka_unit_test_setup_teardown(who_is_sent_a_snapshot_has_the_moved_start, begin, finish),
