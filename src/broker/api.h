@@ -65,6 +65,7 @@ void api_complete_reassignment(struct request *request);
 void api_pass_lead(struct request *request);
 void api_peer_ping(struct request *request);
 void api_tell_compacted(struct request *request);
+void api_await_metadata(struct request *request);
 void api_find_founders(struct request *request);
 
 #endif

@@ -36,6 +36,7 @@ struct founding;
 struct leader_balance;
 struct leader_feed;
 struct leader_table;
+struct metadata_waits;
 struct peer_links;
 struct peer_presence;
 struct raft_group_flows;
@@ -114,7 +115,8 @@ struct broker_shard {
     struct repairs *repairs;
     struct tombstone_rounds *tombstone_rounds;
     struct disk_pulse *disk_pulse;
-    struct forwarder *forwarder; /* shard 0 only, as are the next five */
+    struct forwarder *forwarder; /* shard 0 only, as are the next six */
+    struct metadata_waits *metadata_waits;
     struct founding *founding;
     struct controller_upkeep *controller_upkeep;
     struct peer_presence *presence; /* brokers connected to us */

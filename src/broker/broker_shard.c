@@ -21,6 +21,7 @@
 #include "broker/leader_balance.h"
 #include "broker/leader_feed.h"
 #include "broker/leader_table.h"
+#include "broker/metadata_wait.h"
 #include "broker/partition.h"
 #include "broker/peer_link.h"
 #include "broker/peer_presence.h"
@@ -119,6 +120,7 @@ bool broker_shard_prepare(struct broker_shard *state, char *error, size_t error_
         state->founding = founding_new(state);
         state->controller_upkeep = controller_upkeep_new(state);
         state->forwarder = forwarder_new(state);
+        state->metadata_waits = metadata_waits_new(state);
         state->flows = raft_group_flows_new(state);
         state->registration = registration_new(state);
     }
@@ -220,6 +222,7 @@ static void free_members(struct broker_shard *state)
         registration_free(state->registration);
         raft_group_flows_free(state->flows);
         peer_presence_free(state->presence);
+        metadata_waits_free(state->metadata_waits);
         controller_upkeep_free(state->controller_upkeep);
         founding_free(state->founding);
         controller_free(state->controller);

@@ -2,8 +2,8 @@
  *
  * config_alteration.c -- see config_alteration.h.
  *
- * Brokers follow a changed config when they apply its record (broker_shard_metadata.c); the answer
- * leaves when it is committed.
+ * Brokers follow a changed config when they apply its record (broker_shard_metadata.c).  The answer
+ * leaves when the live ones have, so that whichever is asked next tells the new value.
  *
  * Locality: shard 0.
  */
@@ -129,6 +129,7 @@ static void committed(struct proposal_line *line, uint32_t position, enum wire_e
 {
     struct config_alteration *alteration = container_of(line, struct config_alteration, line);
     (void)change; /* who is concerned follows the metadata */
+    alteration->is_changed = alteration->is_changed || error == WIRE_ERROR_NONE;
     if (error == WIRE_ERROR_UNKNOWN_TOPIC_ID) {
         error = WIRE_ERROR_UNKNOWN_TOPIC_OR_PARTITION; /* deleted a moment ago */
     }
@@ -137,10 +138,21 @@ static void committed(struct proposal_line *line, uint32_t position, enum wire_e
     }
 }
 
+static void known_everywhere(struct metadata_wait *wait)
+{
+    struct config_alteration *alteration = container_of(wait, struct config_alteration, wait);
+    alteration->respond(alteration);
+}
+
 static void ended(struct proposal_line *line)
 {
     struct config_alteration *alteration = container_of(line, struct config_alteration, line);
-    alteration->respond(alteration);
+    if (!alteration->is_changed) {
+        alteration->respond(alteration);
+        return;
+    }
+    alteration->wait.done = known_everywhere;
+    metadata_wait_begin(line->shard, &alteration->wait);
 }
 
 /* ---- The request ---- */

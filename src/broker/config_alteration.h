@@ -11,6 +11,7 @@
 #ifndef BROKER_CONFIG_ALTERATION_H
 #define BROKER_CONFIG_ALTERATION_H
 
+#include "broker/metadata_wait.h"
 #include "broker/proposal_line.h"
 #include "cluster/cluster.h"
 #include "wire/cursor.h"
@@ -43,6 +44,9 @@ struct config_alteration {
     bool replaces;     /* configs that are not named go back to their defaults */
     bool is_committed; /* not only planned, to see what would come of it */
     void (*respond)(struct config_alteration *alteration); /* answers the request; the last call */
+
+    bool is_changed; /* its own, as below: something was committed */
+    struct metadata_wait wait;
 };
 
 /* Makes count empty items in the request's arena.  False: the request has been dropped. */

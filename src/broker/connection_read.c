@@ -85,7 +85,8 @@ static void note_peer_request(const struct connection *connection, const struct 
     if (!connection->is_peer || type == REQUEST_RAFT_FRAME || type == REQUEST_PEER_HELLO ||
         type == REQUEST_ANNOUNCE_LEADERS || type == REQUEST_READMIT_REPLICA ||
         type == REQUEST_WITHDRAW_REPLICA || type == REQUEST_PASS_LEAD ||
-        type == REQUEST_PEER_PING || type == REQUEST_TELL_COMPACTED) {
+        type == REQUEST_PEER_PING || type == REQUEST_TELL_COMPACTED ||
+        type == REQUEST_AWAIT_METADATA) {
         return;
     }
     counter_add(&connection->shard->stats.inter_broker_handled, 1);

@@ -91,6 +91,8 @@ static const struct request_configuration configurations[] = {
     {REQUEST_PEER_PING, "PeerPing", REQUEST_INTER_BROKER, 0, 0, 0, NOT_FLEXIBLE, api_peer_ping},
     {REQUEST_TELL_COMPACTED, "TellCompacted", REQUEST_INTER_BROKER, 0, 0, 0, NOT_FLEXIBLE,
      api_tell_compacted},
+    {REQUEST_AWAIT_METADATA, "AwaitMetadata", REQUEST_INTER_BROKER, 0, 0, 0, NOT_FLEXIBLE,
+     api_await_metadata},
 };
 
 size_t request_configuration_count(void)

@@ -9,6 +9,7 @@ import kafka.admin
 import kafka.errors
 import pytest
 from cluster import wait_for
+from messages import Client
 
 RESOURCE = confluent_kafka.admin.ConfigResource
 
@@ -302,3 +303,58 @@ def test_log_append_time_everywhere(shared_cluster, topic_name):
     assert offset_at(messages[9].timestamp()[1] + 1) == 10
     assert offset_at(messages[10].timestamp()[1]) == 10
     consumer.close()
+
+
+TOPIC, BROKER = 2, 4
+
+
+def set_via(client, kind, name, config, value):
+    answer = client.ask("incremental_alter_configs", 1, resources=[
+        {"resource_type": kind, "resource_name": name,
+         "configs": [{"name": config, "config_operation": 0, "value": value}]}])
+    assert [response["error_code"] for response in answer["responses"]] == [0]
+
+
+def replace_via(client, kind, name, config, value):
+    answer = client.ask("alter_configs", 2, resources=[
+        {"resource_type": kind, "resource_name": name, "configs": [{"name": config, "value": value}]}])
+    assert [response["error_code"] for response in answer["responses"]] == [0]
+
+
+def value_via(client, kind, name, config):
+    answer = client.ask("describe_configs", 4, resources=[
+        {"resource_type": kind, "resource_name": name, "configuration_keys": [config]}])
+    (result,) = answer["results"]
+    assert result["error_code"] == 0
+    (told,) = result["configs"]
+    return told["value"]
+
+
+def test_every_broker_tells_the_new_config_as_soon_as_it_was_altered(shared_cluster, topic_name):
+    """Whoever alters, whichever is asked next, without a pause."""
+    shared_cluster.create_topic(topic_name, replication=1)
+    clients = [Client(broker.kafka_port) for broker in shared_cluster.brokers.values()]
+    for number in range(120):
+        altering = clients[number % 3]
+        alter = set_via if number % 2 == 0 else replace_via
+        value = str(100000 + number)
+        alter(altering, TOPIC, topic_name, "retention.ms", value)
+        assert [value_via(client, TOPIC, topic_name, "retention.ms") for client in clients] == [value] * 3
+        if number % 10 == 0:
+            set_via(altering, BROKER, "", "log.retention.ms", value)
+            assert [value_via(client, BROKER, str(id), "log.retention.ms")
+                    for id, client in enumerate(clients, 1)] == [value] * 3
+
+
+def test_a_broker_that_is_gone_does_not_hold_up_an_altered_config(make_cluster):
+    cluster = make_cluster().start()
+    cluster.create_topic("t", replication=3)
+    away = next(b for b in cluster.brokers.values() if b is not cluster.controller())
+    away.kill()
+    clients = [Client(b.kafka_port) for b in cluster.brokers.values() if b is not away]
+    wait_for(lambda: len(clients[0].ask("metadata", 12, topics=[])["brokers"]) == 2, "it is known to be gone")
+    for number in range(10):
+        began = time.monotonic()
+        set_via(clients[number % 2], TOPIC, "t", "retention.ms", str(5000 + number))
+        assert time.monotonic() - began < 1.5  # what is not waited for to the end
+        assert [value_via(client, TOPIC, "t", "retention.ms") for client in clients] == [str(5000 + number)] * 2

@@ -9,6 +9,7 @@
 #include "broker/controller.h"
 #include "broker/forward.h"
 #include "broker/leader_handover.h"
+#include "broker/metadata_wait.h"
 #include "broker/request.h"
 #include "wire/allocate_producer_ids.h"
 #include "wire/create_topics.h"
@@ -27,6 +28,8 @@ static struct {
     void *context;
 } held[16];
 static uint32_t held_count;
+static bool is_metadata_held;
+static struct metadata_wait *held_wait;
 
 static struct {
     uint64_t group_id;
@@ -51,6 +54,27 @@ void fake_controller_finish(bool in_time)
     held_count = 0;
     for (uint32_t i = 0; i < count; i++) {
         held[i].done(held[i].context, in_time ? WIRE_ERROR_NONE : WIRE_ERROR_REQUEST_TIMED_OUT);
+    }
+}
+
+void fake_controller_hold_metadata(bool hold)
+{
+    struct metadata_wait *wait = held_wait;
+    is_metadata_held = hold;
+    held_wait = NULL;
+    if (wait != NULL) {
+        wait->done(wait);
+    }
+}
+
+void metadata_wait_begin(struct broker_shard *shard, struct metadata_wait *wait)
+{
+    (void)shard;
+    require(held_wait == NULL);
+    if (is_metadata_held) {
+        held_wait = wait;
+    } else {
+        wait->done(wait);
     }
 }
 

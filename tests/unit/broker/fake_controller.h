@@ -23,6 +23,8 @@ void fake_controller_finish(bool in_time);
 /* Since the last call. */
 uint32_t fake_controller_groups_started(void);
 uint32_t fake_controller_groups_stopped(void);
+/* Other brokers have applied what is committed at once (the default), or when this says so. */
+void fake_controller_hold_metadata(bool hold);
 /* Which brokers of 1 to 3 run; all at first. */
 void fake_broker_set_live(uint32_t broker_id, bool is_live);
 /* Wishes that a leader hand over, since the last call; and the last of them. */

@@ -268,6 +268,60 @@ static void only_the_controller_leader_alters(void **state)
     fixture_close(&fixture);
 }
 
+/* Begins to set retention.ms of the topic. */
+static void begin_to_set(struct fixture *fixture, struct exchange *exchange, const char *topic,
+                         const char *value, bool validate_only)
+{
+    struct incremental_alter_configs_request body;
+    struct incremental_alter_configs_request_alter_configs_resource resource;
+    struct incremental_alter_configs_request_alterable_config config;
+    struct wire_writer writer;
+    incremental_alter_configs_request_init(&body);
+    incremental_alter_configs_request_alter_configs_resource_init(&resource);
+    incremental_alter_configs_request_alterable_config_init(&config);
+    body.resources = &resource;
+    body.resources_count = 1;
+    body.validate_only = validate_only;
+    resource.resource_type = TOPIC;
+    resource.resource_name = wire_string_from(topic);
+    resource.configs = &config;
+    resource.configs_count = 1;
+    config.name = wire_string_from("retention.ms");
+    config.value = wire_string_from(value);
+    wire_writer_init(&writer, 64);
+    incremental_alter_configs_request_encode(&body, 1, &writer);
+    exchange_run(exchange, &fixture->shard, api_incremental_alter_configs, 1, &writer);
+}
+
+static void the_answer_waits_until_the_others_know(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange exchange;
+    open_as_controller(&fixture);
+    fixture_add_topic(&fixture, "t", 1, NULL);
+    fake_controller_hold_metadata(true);
+    begin_to_set(&fixture, &exchange, "t", "60000", false);
+    shard_turn(&fixture.shard);
+    assert_false(exchange.is_answered);
+    assert_int_equal(topic_config_number(config_of(&fixture, "t"), "retention.ms"), 60000);
+    fake_controller_hold_metadata(false);
+    assert_true(exchange.is_answered);
+    assert_false(exchange.is_dropped);
+    exchange_free(&exchange);
+
+    /* Where nothing has changed there is nothing to wait for. */
+    fake_controller_hold_metadata(true);
+    begin_to_set(&fixture, &exchange, "t", "soon", false);
+    assert_true(exchange.is_answered);
+    exchange_free(&exchange);
+    begin_to_set(&fixture, &exchange, "t", "70000", true);
+    assert_true(exchange.is_answered);
+    exchange_free(&exchange);
+    fake_controller_hold_metadata(false);
+    fixture_close(&fixture);
+}
+
 /* Returns the error of the one resource. */
 static int16_t replace(struct fixture *fixture, const char *topic, const char *const *pairs,
                        int16_t version)
@@ -338,6 +392,7 @@ int main(void)
         cmocka_unit_test(what_brokers_cannot_change_is_told),
         cmocka_unit_test(a_resource_named_twice_is_left_alone),
         cmocka_unit_test(a_trial_changes_nothing),
+        cmocka_unit_test(the_answer_waits_until_the_others_know),
         cmocka_unit_test(only_the_controller_leader_alters),
         cmocka_unit_test(replacing_resets_what_is_not_named),
     };
