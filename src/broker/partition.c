@@ -290,6 +290,13 @@ struct partition_stopping {
         *spec; /* QUARANTINE: of what takes its place; borrowed until done */
     void (*done)(void *context, enum replica_result result);
     void *context;
+    struct list joined; /* of struct stop_joined: who wants the same */
+};
+
+struct stop_joined {
+    struct list_node node;
+    void (*done)(void *context, enum replica_result result);
+    void *context;
 };
 
 static struct partition *partition_new(struct broker_shard *shard,
@@ -340,8 +347,7 @@ static void started(void *context, enum replica_result result, struct replica_gr
 {
     struct partition_starting *starting = context;
     struct partition *partition = starting->partition;
-    struct partition_stopping *stopping = partition->stop_when_started;
-    partition->stop_when_started = NULL;
+    struct partition_stopping *stopping = partition->stopping;
 
     if (result == REPLICA_OK) {
         partition->group = group;
@@ -403,9 +409,16 @@ static void stopped(void *context, enum replica_result result)
             partition_free(partition);
         } else {
             partition->life = PARTITION_RUNNING;
+            partition->stopping = NULL;
         }
     }
+    struct list_node *node = NULL;
     stopping->done(stopping->context, result);
+    while ((node = list_take_first(&stopping->joined)) != NULL) {
+        struct stop_joined *joined = container_of(node, struct stop_joined, node);
+        joined->done(joined->context, result);
+        memory_free(joined);
+    }
     memory_free(stopping);
 }
 
@@ -414,6 +427,7 @@ static void stop_group(struct partition_stopping *stopping)
     struct partition *partition = partition_find(stopping->shard, stopping->group_id);
     if (partition != NULL) {
         partition->life = PARTITION_STOPPING;
+        partition->stopping = stopping;
         partition_fail_produces(partition);
         partition_fail_deletes(partition);
         partition_wake_fetches(partition);
@@ -434,19 +448,32 @@ static void stop_group(struct partition_stopping *stopping)
     }
 }
 
+/* The controller's request and this broker's own look at the metadata often ask for the same: a
+ * deletion joins one that is under way.  Anything else has to come again. */
+static void join_stop(struct partition_stopping *stopping, const struct partition_stopping *wish)
+{
+    if (wish->kind != PARTITION_DELETE_GROUP || stopping->kind != PARTITION_DELETE_GROUP) {
+        wish->done(wish->context, REPLICA_BUSY);
+        return;
+    }
+    struct stop_joined *joined = memory_allocate(sizeof(*joined));
+    *joined = (struct stop_joined){.done = wish->done, .context = wish->context};
+    list_node_init(&joined->node);
+    list_append(&stopping->joined, &joined->node);
+}
+
 static void stop_partition(const struct partition_stopping *wish)
 {
     struct partition *partition = partition_find(wish->shard, wish->group_id);
-    bool is_stopping = partition != NULL && (partition->life == PARTITION_STOPPING ||
-                                             partition->stop_when_started != NULL);
-    if (is_stopping) {
-        wish->done(wish->context, REPLICA_BUSY);
+    if (partition != NULL && partition->stopping != NULL) {
+        join_stop(partition->stopping, wish);
         return;
     }
     struct partition_stopping *stopping = memory_allocate(sizeof(*stopping));
     *stopping = *wish;
+    list_init(&stopping->joined);
     if (partition != NULL && partition->life == PARTITION_STARTING) {
-        partition->stop_when_started = stopping;
+        partition->stopping = stopping;
         return;
     }
     stop_group(stopping);

@@ -47,8 +47,8 @@ struct partition {
     struct partition_spec spec;
     struct partition_rules rules;
     enum partition_life life;
-    struct partition_stopping *stop_when_started; /* a stop that came while STARTING */
-    struct replica_group *group;                  /* from RUNNING on */
+    struct partition_stopping *stopping; /* under way, or to come after the start; else NULL */
+    struct replica_group *group;         /* from RUNNING on */
     struct applier_standing standing;
     uint64_t leads_since_ns; /* of the newest leadership of this broker */
     struct producer_table *producers;

@@ -61,12 +61,12 @@ struct log_checkpoint {
 
 /* The file as it is written: what was encoded and waits for the next submit stands in pending. */
 struct log_epochs {
+    size_t pending_length; /* first, beside what else is asked of every log in every turn */
+    uint8_t *pending;
     struct io_file *file;
     uint64_t end_position; /* pending included */
     uint64_t durable_length;
     uint64_t checkpoint_sequence;
-    uint8_t *pending;
-    size_t pending_length;
     size_t pending_capacity;
     bool pending_has_membership;
 };

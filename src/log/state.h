@@ -37,14 +37,22 @@ struct log_doomed {
 };
 
 struct log {
+    /* What every turn of a group looks at stands side by side: with thousands of groups each piece
+     * of it that stands elsewhere is another line of memory to fetch. */
+    uint64_t last_index;
+    uint64_t commit_index;
+    uint64_t sequence;           /* of the newest append */
+    uint64_t submitted_sequence; /* appends up to this one were handed to the stream */
+    size_t cut_count;
+    struct log_epochs epochs;
+    struct log_history history;
+
     struct log_stream *stream;
     char *directory;
     struct log_options options;
 
     uint64_t term; /* the newest hard state given to the stream or found */
     uint32_t vote;
-    struct log_history history;
-    struct log_epochs epochs;
     uint64_t epochs_flush_number; /* of the newest flush that syncs the epochs file */
     struct log_segment *
         *segments; /* ascending; the last one is appended to.  Invariant: at least one */
@@ -53,16 +61,11 @@ struct log {
     struct log_tail tail; /* Invariant: holds every batch that is not durable */
 
     uint64_t next_offset;
-    uint64_t last_index;
-    uint64_t commit_index;
     uint64_t snapshot_index;
 
-    uint64_t sequence;           /* of the newest append */
-    uint64_t submitted_sequence; /* appends up to this one were handed to the stream */
-    uint64_t saved_sequence;     /* and these are durable */
-    uint64_t truncations;        /* how many there were: what was computed before one is void */
-    struct log_cut *cuts;
-    size_t cut_count;
+    uint64_t saved_sequence; /* appends up to this one are durable */
+    uint64_t truncations;    /* how many there were: what was computed before one is void */
+    struct log_cut *cuts;    /* cut_count of them */
     struct log_doomed doomed;
 
     struct log_checkpoint checkpoint; /* the newest one on disk */

@@ -516,6 +516,30 @@ static void a_stop_that_overtakes_the_start_wins(void **state)
     world_close(&world);
 }
 
+static void deletions_join_and_other_stops_come_again(void **state)
+{
+    (void)state;
+    for (int is_started = 0; is_started < 2; is_started++) {
+        struct world world;
+        struct outcome started = {0};
+        struct outcome deleted[2] = {{0}, {0}};
+        struct outcome stopped = {0};
+        world_open(&world);
+        partition_start(&world.shard, &world.spec, take_outcome, &started);
+        if (is_started) {
+            assert_int_equal(await(&world, &started), REPLICA_OK);
+        }
+        partition_stop(&world.shard, GROUP_ID, true, take_outcome, &deleted[0]);
+        partition_stop(&world.shard, GROUP_ID, true, take_outcome, &deleted[1]);
+        partition_stop(&world.shard, GROUP_ID, false, take_outcome, &stopped);
+        assert_int_equal(await(&world, &stopped), REPLICA_BUSY);
+        assert_int_equal(await(&world, &deleted[0]), REPLICA_OK);
+        assert_int_equal(await(&world, &deleted[1]), REPLICA_OK);
+        assert_null(partition_find(&world.shard, GROUP_ID));
+        world_close(&world);
+    }
+}
+
 /* When the broker stops, its groups go first: what still comes for a partition finds none. */
 static void a_partition_outlives_its_group(void **state)
 {
@@ -572,6 +596,7 @@ int main(void)
         cmocka_unit_test(nothing_is_deleted_before_the_metadata_is_known),
         cmocka_unit_test(a_deleted_partition_never_comes_back),
         cmocka_unit_test(a_stop_that_overtakes_the_start_wins),
+        cmocka_unit_test(deletions_join_and_other_stops_come_again),
         cmocka_unit_test(a_partition_outlives_its_group),
         cmocka_unit_test(a_spec_survives_its_description),
     };
