@@ -129,14 +129,37 @@ static void move_replicas(struct controller_upkeep *upkeep)
     }
 }
 
+static bool is_live(struct broker_shard *shard, uint32_t broker_id)
+{
+    uint32_t live[CLUSTER_BROKERS_MAX];
+    size_t count = controller_live_brokers(shard, live, CLUSTER_BROKERS_MAX);
+    bool is_there = false;
+    for (size_t i = 0; i < count; i++) {
+        is_there = is_there || live[i] == broker_id;
+    }
+    return is_there;
+}
+
+/* It has no vote any more, and will hear that it is unregistered: as a learner that is heard, which
+ * one whose vote was just taken is to become first.  One that is down is refused when it starts. */
+static bool may_go(struct broker_shard *shard, uint32_t broker_id)
+{
+    struct replica_group_view view;
+    replica_group_view(shard->controller->group, &view);
+    for (uint32_t i = 0; i < view.member_count; i++) {
+        const struct replica_member_view *member = &view.members[i];
+        if (member->node_id == broker_id) {
+            return !member->is_voter && (member->is_active || !is_live(shard, broker_id));
+        }
+    }
+    return view.member_count == RAFT_MEMBERS_MAX || !is_live(shard, broker_id);
+}
+
 /* A broker goes when it holds nothing, has no vote, and the moves are past. */
 static void unregister(struct controller_upkeep *upkeep, uint32_t broker_id)
 {
     struct broker_shard *shard = upkeep->shard;
-    struct replica_group_view view;
-    replica_group_view(shard->controller->group, &view);
-    if (member_standing_of(&view, broker_id, NULL) == MEMBER_VOTER ||
-        cluster_broker_replica_count(shard->metadata, broker_id) > 0) {
+    if (!may_go(shard, broker_id) || cluster_broker_replica_count(shard->metadata, broker_id) > 0) {
         return;
     }
     struct wire_writer record;
