@@ -248,13 +248,22 @@ static void fault_full_disk(struct atlas *atlas)
     relieve_later(atlas, host, 0, draw_span_ns(atlas), make_room);
 }
 
+/* Whether some of that host's durable state may go now.  One that leaves takes what it holds to
+ * others first, and cannot if it is gone. */
+static bool may_injure(const struct atlas *atlas, uint32_t host)
+{
+    const struct drill *drill = atlas->drill;
+    bool leaves = drill->crew != NULL && !drill_crew_is_idle(drill->crew);
+    return atlas->injured == 0 && atlas->swapped[0] == 0 && swarm_bears_a_loss(&drill->swarm) &&
+           !drill->is_out[host] && !leaves;
+}
+
 static void fault_disk_error(struct atlas *atlas)
 {
     bool is_read = draw(atlas, 2) == 0;
     uint32_t host = draw_host(atlas);
     if (is_read) {
-        if (atlas->injured != 0 || atlas->swapped[0] != 0 ||
-            !swarm_bears_a_loss(&atlas->drill->swarm)) {
+        if (!may_injure(atlas, host)) {
             return;
         }
         atlas->injured = host;
@@ -363,8 +372,7 @@ static void fault_rot(struct atlas *atlas)
 {
     uint32_t number = draw_host(atlas);
     struct closed_segments segments = {.atlas = atlas};
-    if (atlas->injured != 0 || atlas->swapped[0] != 0 ||
-        !swarm_bears_a_loss(&atlas->drill->swarm)) {
+    if (!may_injure(atlas, number)) {
         return;
     }
     sim_disk_list(host_at(atlas, number), consider_segment, &segments);
@@ -445,6 +453,11 @@ static void fault_configs(struct atlas *atlas)
     drill_curator_alter(atlas->drill->curator, draw(atlas, 4) != 0);
 }
 
+static void fault_join(struct atlas *atlas)
+{
+    drill_crew_work(atlas->drill->crew, draw(atlas, 5) != 0);
+}
+
 static void fault_trim(struct atlas *atlas)
 {
     drill_curator_trim(atlas->drill->curator, draw(atlas, 4) != 0);
@@ -477,6 +490,7 @@ static const fault_act fault_acts[SWARM_FAULT_KINDS] = {
     [SWARM_SWAP] = fault_swap,
     [SWARM_CONFIGS] = fault_configs,
     [SWARM_TRIM] = fault_trim,
+    [SWARM_JOIN] = fault_join,
 };
 
 static void strike(void *context);
@@ -559,6 +573,9 @@ void atlas_calm(struct atlas *atlas)
     if (atlas->drill->curator != NULL) {
         drill_curator_alter(atlas->drill->curator, false);
         drill_curator_trim(atlas->drill->curator, false);
+    }
+    if (atlas->drill->crew != NULL) {
+        drill_crew_work(atlas->drill->crew, false);
     }
     atlas_watch(atlas);
 }

@@ -69,7 +69,7 @@ void check_places_at_rest(struct drill *drill)
             known->state == HISTORY_TOPIC_LIVE ? cluster_topic_find_id(metadata, &known->id) : NULL;
         for (uint32_t j = 0; topic != NULL && j < topic->partition_count; j++) {
             check_members(drill, topic, j);
-            if (drill->mover != NULL) {
+            if (drill->mover != NULL && drill->crew == NULL) { /* who leaves moves replicas, too */
                 check_promise(drill, i, topic, j);
             }
         }

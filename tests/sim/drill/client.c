@@ -31,6 +31,7 @@
 #include "wire/request_header.h"
 #include "wire/response_header.h"
 #include "wire/sync_group.h"
+#include "wire/unregister_broker.h"
 
 #include <string.h>
 

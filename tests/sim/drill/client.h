@@ -53,7 +53,8 @@ enum client_result { CLIENT_ANSWERED, CLIENT_UNSENT, CLIENT_LOST };
     X(CLIENT_ALTER_REASSIGNMENTS, ALTER_PARTITION_REASSIGNMENTS, 1)                                \
     X(CLIENT_ELECT_LEADERS, ELECT_LEADERS, 1)                                                      \
     X(CLIENT_ALTER_CONFIGS, INCREMENTAL_ALTER_CONFIGS, 1)                                          \
-    X(CLIENT_DELETE_RECORDS, DELETE_RECORDS, 2)
+    X(CLIENT_DELETE_RECORDS, DELETE_RECORDS, 2)                                                    \
+    X(CLIENT_UNREGISTER_BROKER, UNREGISTER_BROKER, 0)
 
 enum client_api {
 #define CLIENT_API_MEMBER(name, prefix, least) name,

@@ -58,7 +58,8 @@ static void judge_end(struct drill *drill, uint32_t host)
     enum sim_end end = sim_host_end(drill->hosts[host]);
     bool by_itself = end == SIM_END_ABANDONED || end == SIM_END_REFUSED;
     drill->ends_judged[host] = sim_host_starts(drill->hosts[host]);
-    if (by_itself && !atlas_excuses(drill->atlas, host)) {
+    bool leaves = drill->crew != NULL && drill_crew_excuses(drill->crew, host);
+    if (by_itself && !leaves && !atlas_excuses(drill->atlas, host)) {
         sim_world_fail(drill->world, "gave-up: broker %u %s: %s", host,
                        end == SIM_END_REFUSED ? "refused to start" : "ended by itself",
                        sim_host_end_reason(drill->hosts[host]));
@@ -86,7 +87,8 @@ static void watch_host(struct drill *drill, uint32_t host)
     if (drill->ends_judged[host] != sim_host_starts(drill->hosts[host])) {
         judge_end(drill, host);
     }
-    if (drill->stays_down[host] || drill->phase == DRILL_END) {
+    if (drill->stays_down[host] || drill->is_out[host] || drill->phase == DRILL_END ||
+        (drill->crew != NULL && drill_crew_keeps_down(drill->crew, host))) {
         return;
     }
     if (drill->start_due_ns[host] == 0) {
@@ -121,7 +123,10 @@ static void make_hosts(struct drill *drill)
         }
     }
     for (uint32_t i = 1; i <= drill->swarm.brokers; i++) {
-        start(drill, i);
+        drill->is_out[i] = drill->swarm.has[SWARM_JOIN] && i > drill->swarm.controllers;
+        if (!drill->is_out[i]) {
+            start(drill, i);
+        }
     }
 }
 
@@ -275,6 +280,9 @@ static bool set_up(struct drill *drill)
     if (drill->swarm.has[SWARM_CONFIGS] || drill->swarm.has[SWARM_TRIM]) {
         drill->curator = drill_curator_new(add_client(drill));
     }
+    if (drill->swarm.has[SWARM_JOIN]) {
+        drill->crew = drill_crew_new(add_client(drill), drill);
+    }
     return true;
 }
 
@@ -290,6 +298,7 @@ static bool is_settled(struct drill *drill)
     if (!drill_admin_is_idle(drill->admin) || atlas_has_injured(drill->atlas) ||
         (drill->mover != NULL && !drill_mover_is_idle(drill->mover)) ||
         (drill->curator != NULL && !drill_curator_is_idle(drill->curator)) ||
+        (drill->crew != NULL && !drill_crew_is_idle(drill->crew)) ||
         !rest_cluster_is_at_rest(drill, NULL, 0)) {
         return false;
     }
@@ -355,7 +364,7 @@ static bool heal(struct drill *drill)
     atlas_calm(drill->atlas);
     /* What moves to a broker that is down waits for it. */
     bool bears_one_down = swarm_bears_a_loss(&drill->swarm) && !atlas_has_injured(drill->atlas) &&
-                          drill->mover == NULL;
+                          drill->mover == NULL && drill->crew == NULL;
     if (bears_one_down && prng_below(&drill->prng, 4) == 0) {
         uint32_t host = 1 + (uint32_t)prng_below(&drill->prng, drill->swarm.brokers);
         drill->stays_down[host] = true;
@@ -419,7 +428,8 @@ static bool make_progress(struct drill *drill)
 static bool all_have_ended(struct drill *drill)
 {
     for (uint32_t i = 1; i <= drill->swarm.brokers; i++) {
-        if (sim_host_state(drill->hosts[i]) != SIM_HOST_IDLE && !drill->stays_down[i]) {
+        if (sim_host_state(drill->hosts[i]) != SIM_HOST_IDLE && !drill->stays_down[i] &&
+            !drill->is_out[i]) {
             return false;
         }
     }
@@ -430,7 +440,7 @@ static bool end(struct drill *drill)
 {
     enter(drill, DRILL_END);
     for (uint32_t i = 1; i <= drill->swarm.brokers; i++) {
-        if (!drill->stays_down[i]) {
+        if (!drill->stays_down[i] && !drill->is_out[i]) {
             sim_host_terminate(drill->hosts[i]);
         }
     }
@@ -438,7 +448,8 @@ static bool end(struct drill *drill)
         return stuck(drill, "a broker does not end");
     }
     for (uint32_t i = 1; i <= drill->swarm.brokers; i++) {
-        if (!drill->stays_down[i] && sim_host_end(drill->hosts[i]) != SIM_END_CLEAN) {
+        if (!drill->stays_down[i] && !drill->is_out[i] &&
+            sim_host_end(drill->hosts[i]) != SIM_END_CLEAN) {
             sim_world_fail(drill->world, "unclean-end: broker %u: %s", i,
                            sim_host_end_reason(drill->hosts[i]));
         }
@@ -473,6 +484,9 @@ static void free_all(struct drill *drill)
     }
     if (drill->curator != NULL) {
         drill_curator_free(drill->curator);
+    }
+    if (drill->crew != NULL) {
+        drill_crew_free(drill->crew);
     }
     for (uint32_t i = 0; i < drill->client_count; i++) {
         client_free(drill->clients[i]);
@@ -539,6 +553,10 @@ bool drill_run(uint64_t seed, const char *with, bool is_verbose, const char *pro
     if (drill->curator != NULL) {
         totals->altered += drill_curator_altered(drill->curator);
         totals->trimmed += drill_curator_trimmed(drill->curator);
+    }
+    if (drill->crew != NULL) {
+        totals->joined += drill_crew_joined(drill->crew);
+        totals->left += drill_crew_left(drill->crew);
     }
     totals->generations += (uint64_t)(check_generation(drill->groups) + 1);
     free_all(drill);

@@ -19,6 +19,7 @@
 #include "drill/atlas.h"
 #include "drill/check.h"
 #include "drill/consumer.h"
+#include "drill/crew.h"
 #include "drill/curator.h"
 #include "drill/history.h"
 #include "drill/member.h"
@@ -30,7 +31,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define DRILL_CLIENTS_MAX 14
+#define DRILL_CLIENTS_MAX 15
 #define DRILL_FIRST_CLIENT_HOST 20
 
 enum drill_phase {
@@ -50,6 +51,7 @@ struct drill {
     struct sim_host *hosts[SWARM_BROKERS_MAX + 1]; /* by broker id; 0 is nobody */
     struct broker_config configs[SWARM_BROKERS_MAX + 1];
     bool stays_down[SWARM_BROKERS_MAX + 1];
+    bool is_out[SWARM_BROKERS_MAX + 1]; /* no broker of the cluster: not yet, or not any more */
     uint64_t start_due_ns[SWARM_BROKERS_MAX + 1]; /* 0: none is due */
     uint32_t ends_judged[SWARM_BROKERS_MAX + 1];  /* starts whose end was looked at */
     uint64_t next_watch_ns;
@@ -65,6 +67,7 @@ struct drill {
     struct drill_admin *admin;
     struct drill_mover *mover;     /* NULL: nothing is moved in this world */
     struct drill_curator *curator; /* NULL: no configs change, and no records are deleted */
+    struct drill_crew *crew;       /* NULL: no brokers come and go */
     struct drill_producer *producers[DRILL_CLIENTS_MAX];
     uint32_t producer_count;
     struct drill_consumer *consumers[DRILL_CLIENTS_MAX];
@@ -88,6 +91,8 @@ struct drill_totals {
     uint64_t compacted; /* records that compaction removed, as brokers tell that run at the end */
     uint64_t altered;   /* configs, acknowledged */
     uint64_t trimmed;   /* deletions of records, acknowledged */
+    uint64_t joined;    /* brokers */
+    uint64_t left;      /* likewise */
 };
 
 /* Runs a seed to its end, with these faults (swarm_add_faults()) beside those it draws.  True:

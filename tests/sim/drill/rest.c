@@ -136,6 +136,20 @@ static bool is_let_go(struct drill *drill, const struct cluster_partition *parti
     return true;
 }
 
+static bool votes_on_controllers(struct drill *drill, uint32_t host)
+{
+    struct replica_group_view view;
+    if (drill->crew == NULL) {
+        return host <= drill->swarm.controllers;
+    }
+    bool votes = false;
+    bool is_led = rest_find_leader(drill, CLUSTER_CONTROLLER_GROUP_ID, &view) != 0;
+    for (uint32_t i = 0; is_led && i < view.member_count; i++) {
+        votes = votes || (view.members[i].node_id == host && view.members[i].is_voter);
+    }
+    return votes;
+}
+
 static bool host_is_whole(struct drill *drill, uint32_t host, char *why, size_t why_size)
 {
     const struct cluster_metadata *metadata = rest_metadata(drill);
@@ -144,7 +158,7 @@ static bool host_is_whole(struct drill *drill, uint32_t host, char *why, size_t 
     if (metadata == NULL) {
         return no(why, why_size, "the controller has no leader that has applied all");
     }
-    if (host <= drill->swarm.controllers &&
+    if (votes_on_controllers(drill, host) &&
         !is_caught_up(drill, host, CLUSTER_CONTROLLER_GROUP_ID, why, why_size)) {
         return false;
     }
@@ -276,13 +290,46 @@ static bool nothing_moves(struct drill *drill, char *why, size_t why_size)
     return true;
 }
 
+/* docs/design/membership.md */
+static uint32_t voters_of(uint32_t brokers)
+{
+    return brokers >= 5 ? 5 : brokers == 4 ? 3 : brokers;
+}
+
+/* Registered are those that are in, none of them leaves, and as many vote as ought to. */
+static bool brokers_are_right(struct drill *drill, char *why, size_t why_size)
+{
+    const struct cluster_metadata *metadata = rest_metadata(drill);
+    struct replica_group_view view;
+    uint32_t brokers = 0;
+    uint32_t voters = 0;
+    require(metadata != NULL);
+    for (uint32_t i = 1; i <= drill->swarm.brokers; i++) {
+        const struct cluster_broker *broker = cluster_broker_find(metadata, i);
+        brokers += drill->is_out[i] ? 0 : 1;
+        if ((broker == NULL) != drill->is_out[i] || (broker != NULL && broker->is_leaving)) {
+            return no(why, why_size, "broker %u is%s registered%s", i, broker == NULL ? " not" : "",
+                      broker != NULL && broker->is_leaving ? " and leaves" : "");
+        }
+    }
+    (void)rest_find_leader(drill, CLUSTER_CONTROLLER_GROUP_ID, &view);
+    for (uint32_t i = 0; i < view.member_count; i++) {
+        voters += view.members[i].is_voter ? 1 : 0;
+    }
+    return (view.member_count == brokers && voters == voters_of(brokers)) ||
+           no(why, why_size,
+              "the controller group has %u members, %u of them voters, of %u brokers",
+              view.member_count, voters, brokers);
+}
+
 bool rest_cluster_is_at_rest(struct drill *drill, char *why, size_t why_size)
 {
-    if (!nothing_moves(drill, why, why_size)) {
+    if (!nothing_moves(drill, why, why_size) ||
+        (drill->crew != NULL && !brokers_are_right(drill, why, why_size))) {
         return false;
     }
     for (uint32_t i = 1; i <= drill->swarm.brokers; i++) {
-        if (drill->stays_down[i]) {
+        if (drill->stays_down[i] || drill->is_out[i]) {
             continue;
         }
         if (sim_host_state(drill->hosts[i]) != SIM_HOST_RUNNING) {

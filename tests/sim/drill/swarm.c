@@ -181,6 +181,22 @@ bool swarm_bears_a_loss(const struct swarm *swarm)
     return true;
 }
 
+/* Brokers come and go: three found the cluster, and one of these at least is always there; no topic
+ * needs more.  Whose disk is whose, and who has lost one, would be told apart by nobody. */
+static void settle_joins(struct swarm *swarm)
+{
+    if (!swarm->has[SWARM_JOIN]) {
+        return;
+    }
+    swarm->controllers = 3;
+    swarm->brokers = swarm->brokers == 3 ? 5 : swarm->brokers;
+    for (uint32_t i = 0; i < swarm->topic_count; i++) {
+        swarm->topics[i].replicas = swarm->topics[i].replicas > 3 ? 3 : swarm->topics[i].replicas;
+    }
+    swarm->has[SWARM_WIPE] = false;
+    swarm->has[SWARM_SWAP] = false;
+}
+
 void swarm_draw(struct swarm *swarm, uint64_t seed)
 {
     struct prng prng;
@@ -195,6 +211,7 @@ void swarm_draw(struct swarm *swarm, uint64_t seed)
     draw_later_faults(swarm, seed);
     draw_latest_faults(swarm, seed);
     draw_group(swarm, &prng);
+    settle_joins(swarm);
 }
 
 void swarm_add_faults(struct swarm *swarm, const char *names)
@@ -205,6 +222,7 @@ void swarm_add_faults(struct swarm *swarm, const char *names)
         swarm->has[first_of(next, &next)] = true;
     }
     swarm->has[SWARM_WIPE] = swarm->has[SWARM_WIPE] && swarm_bears_a_loss(swarm);
+    settle_joins(swarm);
 }
 
 void swarm_print(const struct swarm *swarm, FILE *file)

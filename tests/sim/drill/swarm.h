@@ -47,7 +47,8 @@
     X(SWARM_SWAP, "swap", 20)            /* two brokers have each other's data directory */        \
     X(SWARM_COMPACT, "compact", 60)      /* topics are compacted */                                \
     X(SWARM_CONFIGS, "configs", 40)      /* configs of topics change */                            \
-    X(SWARM_TRIM, "trim", 40)            /* records are deleted */
+    X(SWARM_TRIM, "trim", 40)            /* records are deleted */                                 \
+    X(SWARM_JOIN, "join", 30)            /* brokers join the cluster and leave it */
 /* Kinds from these on came later; a half of all seeds has none of the first, and another half none
  * of the second, and is the world it was. */
 #define SWARM_LATER_FAULTS SWARM_SYNC_ERROR
@@ -78,8 +79,9 @@ struct swarm_topic {
 
 struct swarm {
     uint64_t seed;
-    uint32_t brokers;
-    uint32_t controllers; /* brokers 1 to this one vote in the controller group */
+    uint32_t brokers;     /* where brokers come and go: at most */
+    uint32_t controllers; /* brokers 1 to this one found the cluster and, unless brokers come and
+                             go, vote in the controller group */
     uint32_t shards;
     uint32_t heartbeat_ms;
     uint32_t election_ms;
