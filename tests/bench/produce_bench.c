@@ -3,10 +3,11 @@
  * produce_bench.c -- a producer on librdkafka that measures: messages a second, and the longest
  * time between two acknowledgements.
  *
- *     produce_bench SERVERS TOPIC PARTITIONS COUNT BYTES [MESSAGES_A_SECOND]
+ *     produce_bench SERVERS TOPIC PARTITIONS COUNT BYTES [MESSAGES_A_SECOND [plain]]
  *
  * Prints one line of key=value.  With a rate it sends evenly and reports latencies; a count of 0
- * means: until standard input is closed.
+ * means: until standard input is closed.  The producer is idempotent, and librdkafka 2.0 then has
+ * one request of a full queue in flight; a plain one has as many as it likes.
  */
 #include <librdkafka/rdkafka.h>
 #include <poll.h>
@@ -72,14 +73,14 @@ static uint32_t percentile(struct measure *measure, double part)
     return measure->latencies_us[(size_t)((double)(measure->latency_count - 1) * part)];
 }
 
-static rd_kafka_t *make_client(const char *servers, int rate, struct measure *measure)
+static rd_kafka_t *make_client(const char *servers, int rate, int is_plain, struct measure *measure)
 {
     const char *const set[] = {"bootstrap.servers",
                                servers,
                                "acks",
                                "all",
                                "enable.idempotence",
-                               "true",
+                               is_plain ? "false" : "true",
                                "linger.ms",
                                rate > 0 ? "0" : "5",
                                "queue.buffering.max.messages",
@@ -149,15 +150,17 @@ static uint64_t send_all(rd_kafka_t *client, rd_kafka_topic_t *topic, int partit
 int main(int argument_count, char **arguments)
 {
     if (argument_count < 6) {
-        fprintf(stderr, "produce_bench SERVERS TOPIC PARTITIONS COUNT BYTES [MESSAGES_A_SECOND]\n");
+        fprintf(stderr, "produce_bench SERVERS TOPIC PARTITIONS COUNT BYTES "
+                        "[MESSAGES_A_SECOND [plain]]\n");
         return 2;
     }
     int partitions = (int)strtol(arguments[3], NULL, 10);
     uint64_t count = strtoull(arguments[4], NULL, 10);
     size_t bytes = strtoul(arguments[5], NULL, 10);
     int rate = argument_count > 6 ? (int)strtol(arguments[6], NULL, 10) : 0;
+    int is_plain = argument_count > 7 && strcmp(arguments[7], "plain") == 0;
     struct measure measure = {.latencies_us = malloc(LATENCIES_MAX * sizeof(uint32_t))};
-    rd_kafka_t *client = make_client(arguments[1], rate, &measure);
+    rd_kafka_t *client = make_client(arguments[1], rate, is_plain, &measure);
     rd_kafka_topic_t *topic = rd_kafka_topic_new(client, arguments[2], NULL);
     /* Connections and producer id first, so that they are not measured. */
     char warm[] = "warm";
