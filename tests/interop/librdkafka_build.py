@@ -1,5 +1,7 @@
 """Builds the newest librdkafka and its tests, below build-interop/, from the sources that the npm package
 @confluentinc/kafka-javascript carries."""
+import fcntl
+import os
 import pathlib
 import re
 import shutil
@@ -13,6 +15,7 @@ SOURCE = HOME / "librdkafka"
 TESTS = SOURCE / "tests"
 INSTALLED = SOURCE / "installed"
 LIBRARY_PATH = f"{SOURCE}/src:{SOURCE}/src-cpp"
+JOBS = os.environ.get("JOBS") or str(os.cpu_count() or 1)
 UNREACHABLE = re.compile(r"ENOTFOUND|ETIMEDOUT|ECONNREFUSED|EAI_AGAIN")
 
 
@@ -22,10 +25,11 @@ def run(command, folder):
 
 
 def fetch():
-    """Unpacks the sources; why the registry could not be asked, or None."""
+    """Unpacks the sources; why they could not be had, or None."""
     if SOURCE.exists():
         return None
-    HOME.mkdir(exist_ok=True)
+    if shutil.which("npm") is None:
+        return "this machine has no npm"
     packed = run(["npm", "pack", "--silent", PACKAGE], HOME)
     if packed.returncode != 0:
         if UNREACHABLE.search(packed.stderr):
@@ -42,12 +46,19 @@ def fetch():
 
 def build():
     """None when all is built, or why it can't be; raises when the build itself fails."""
+    HOME.mkdir(exist_ok=True)
+    with open(HOME / "librdkafka.lock", "w") as lock:  # both targets and three clients build it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return build_locked()
+
+
+def build_locked():
     trouble = fetch()
     if trouble or (TESTS / "test-runner").exists():
         return trouble
-    for command in (["./configure", "--disable-gssapi", f"--prefix={INSTALLED}"], ["make", "-j2", "libs"],
+    for command in (["./configure", "--disable-gssapi", f"--prefix={INSTALLED}"], ["make", f"-j{JOBS}", "libs"],
                     ["make", "-C", "src", "install"], ["make", "-C", "src-cpp", "install"],
-                    ["make", "-C", "tests", "-j2", "test-runner"]):
+                    ["make", "-C", "tests", f"-j{JOBS}", "test-runner"]):
         result = run(command, SOURCE)
         if result.returncode != 0:
             raise RuntimeError(f"{' '.join(command)}: {(result.stdout + result.stderr)[-3000:]}")
