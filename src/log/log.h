@@ -125,7 +125,8 @@ struct log_write {
     void *owner; /* the host's; comes back in done */
 };
 
-/* Whether something waits for a submit: entries, a truncation, a moved start. */
+/* Whether something waits for a submit: entries, a truncation, a moved start, a checkpoint whose
+ * entries were committed meanwhile (compaction needs it, also of a log that nobody writes to). */
 bool log_is_dirty(const struct log *log);
 
 /* Takes the writes of all dirty logs of a turn; they may queue behind a running flush and are then

@@ -21,10 +21,15 @@
 
 #include <string.h>
 
+static bool checkpoint_is_due(const struct log *log)
+{
+    return log->candidate_index > 0 && log->candidate_index <= log->commit_index;
+}
+
 bool log_is_dirty(const struct log *log)
 {
     return log->epochs.pending_length > 0 || log->submitted_sequence < log->sequence ||
-           log->cut_count > 0;
+           log->cut_count > 0 || checkpoint_is_due(log);
 }
 
 static void sync_epochs_at_end(struct log *log, struct log_flush *flush)
@@ -143,7 +148,7 @@ static void capture_batches(struct log *log, struct log_flush *flush)
 
 static void capture_checkpoint(struct log *log, struct log_flush *flush)
 {
-    if (log->candidate_index == 0 || log->candidate_index > log->commit_index) {
+    if (!checkpoint_is_due(log)) {
         return;
     }
     uint64_t position;

@@ -241,3 +241,18 @@ def test_every_keys_last_value_survives_kills_and_a_rebuilt_replica(make_cluster
     assert seen == produced.latest()
     for number, held in check_replicas(cluster, "state", produced):
         assert len(held) < end * 0.9, f"broker {number} holds {len(held)} records"
+
+
+def test_a_topic_at_rest_is_compacted(make_cluster):
+    """One burst in one flush closes a segment, and nothing is written after it."""
+    cluster = make_cluster(compaction_check_ms=50).start()
+    create_compacted(cluster, "rest", **{"segment.bytes": "100000", "max.compaction.lag.ms": "1"})
+    produced = Produced(cluster, "rest")
+    produced.begin("none")
+    for number in range(3000):
+        produced.produce(b"key-%d" % (number % 10), b"value-%d-" % number + b"x" * 50)
+    produced.flush()
+    for broker in cluster.brokers.values():
+        wait_for(lambda: broker.metric("flotilla_compaction_removed_records_total") > 1000,
+                 f"broker {broker.number} has compacted")
+    assert consume_all(cluster, "rest", 3000) == produced.latest()

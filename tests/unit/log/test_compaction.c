@@ -145,6 +145,26 @@ static void the_newest_of_each_key_stays(void **state)
     keyed_reset();
 }
 
+/* What was closed is due though nothing is appended behind the last flush. */
+static void a_log_at_rest_is_compacted(void **state)
+{
+    (void)state;
+    keyed_reset();
+    assert_int_equal(keyed_open(&options), 0);
+    keyed_append_term();
+    append_rounds(20, 30);
+    assert_true(log_is_dirty(keyed_log()));
+    assert_true(keyed_submit());
+    assert_false(log_is_dirty(keyed_log()));
+    assert_true(has_something(5000));
+    struct log_compaction compaction = compaction_at(5000);
+    assert_int_equal(keyed_compact(&compaction), 0);
+    keyed_check(0);
+    assert_true(compaction.records_removed > 400);
+    keyed_close();
+    keyed_reset();
+}
+
 /* A tombstone is seen for a time that begins when it is first compacted, and as long as a replica
  * may still have what it deletes. */
 static void tombstones_stay_their_time(void **state)
@@ -745,6 +765,7 @@ int main(void)
         cmocka_unit_test(keys_find_their_newest_offset),
         cmocka_unit_test(a_full_table_says_so),
         cmocka_unit_test(the_newest_of_each_key_stays),
+        cmocka_unit_test(a_log_at_rest_is_compacted),
         cmocka_unit_test(tombstones_stay_their_time),
         cmocka_unit_test(young_records_stay),
         cmocka_unit_test(it_is_time_by_share_and_by_age),
