@@ -25,6 +25,9 @@ struct request;
 enum config_resource_type {
     CONFIG_RESOURCE_TOPIC = 2,
     CONFIG_RESOURCE_BROKER = 4,
+    CONFIG_RESOURCE_BROKER_LOGGER = 8, /* this and what follows has none here */
+    CONFIG_RESOURCE_CLIENT_METRICS = 16,
+    CONFIG_RESOURCE_GROUP = 32,
 };
 
 /* One resource; its owner fills in the first part. */

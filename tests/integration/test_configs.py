@@ -358,3 +358,20 @@ def test_a_broker_that_is_gone_does_not_hold_up_an_altered_config(make_cluster):
         set_via(clients[number % 2], TOPIC, "t", "retention.ms", str(5000 + number))
         assert time.monotonic() - began < 1.5  # what is not waited for to the end
         assert [value_via(client, TOPIC, "t", "retention.ms") for client in clients] == [str(5000 + number)] * 2
+
+
+def test_what_has_configs_is_listed_by_every_broker(shared_cluster, topic_name):
+    shared_cluster.create_topic(topic_name, replication=3)
+    for broker in shared_cluster.brokers.values():
+        with Client(broker.kafka_port) as client:
+            def listed(*types):
+                answer = client.ask("list_config_resources", 1, resource_types=list(types))
+                assert answer["error_code"] == 0
+                return {(each["resource_type"], each["resource_name"]) for each in answer["config_resources"]}
+            wait_for(lambda: (TOPIC, topic_name) in listed(), "the topic")
+            assert listed(BROKER) == {(BROKER, "1"), (BROKER, "2"), (BROKER, "3")}
+            assert {type for type, _ in listed()} == {TOPIC, BROKER}
+            assert client.ask("list_config_resources", 0)["config_resources"] == []
+            transactions = client.ask("list_transactions", 1, state_filters=["Ongoing", "Nowhere"])
+            assert transactions["transaction_states"] == []
+            assert transactions["unknown_state_filters"] == ["Nowhere"]
