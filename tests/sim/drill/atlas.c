@@ -8,19 +8,25 @@
 #include "drill/atlas.h"
 
 #include "base/assert.h"
+#include "base/crc32c.h"
 #include "base/list.h"
 #include "base/memory.h"
 #include "drill/drill.h"
 #include "drill/rest.h"
+#include "log/compaction.h"
+#include "replica/group.h"
 #include "wire/batch.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MS 1000000ull
 #define EXCUSE_NS (60000 * MS)
 #define ROT_PATH_SIZE 128
 #define BATCH_OFFSET_BYTES 8
+#define SECTOR_BYTES 512u
+#define GROUPS_PREFIX "data/groups/"
 
 struct atlas {
     struct drill *drill;
@@ -32,8 +38,9 @@ struct atlas {
     bool is_wiped;                /* the injured one lost all */
     char rot_path[ROT_PATH_SIZE]; /* where a bit of the injured one's flipped; "": nowhere */
     uint64_t rot_position;
-    uint8_t rot_byte;    /* as it is now */
     size_t rot_bytes;    /* of the file: compaction may put another in its place */
+    uint32_t rot_length; /* from the position on */
+    uint32_t rot_crc;    /* of them */
     uint32_t swapped[2]; /* hosts that have each other's disk; 0: none */
     uint64_t excused_until_ns[SWARM_BROKERS_MAX + 1]; /* its disk fails by our hand */
 };
@@ -383,16 +390,124 @@ static void fault_rot(struct atlas *atlas)
     do {
         atlas->rot_position = prng_below(&atlas->drill->prng, file->length_bytes);
     } while (is_base_offset(file, atlas->rot_position));
-    atlas->rot_byte = file->data[atlas->rot_position] ^ (uint8_t)(1u << draw(atlas, 8));
+    uint8_t byte = file->data[atlas->rot_position] ^ (uint8_t)(1u << draw(atlas, 8));
+    atlas->rot_length = 1;
+    atlas->rot_crc = crc32c(0, &byte, 1);
     memcpy(atlas->rot_path, segments.chosen, sizeof atlas->rot_path);
     atlas->rot_bytes = file->length_bytes;
     buf_release(file);
-    sim_disk_set_byte(host_at(atlas, number), atlas->rot_path, atlas->rot_position,
-                      atlas->rot_byte);
+    sim_disk_set_byte(host_at(atlas, number), atlas->rot_path, atlas->rot_position, byte);
     sim_world_trace(atlas->drill->world, "host %u: byte %lu of %s is rotten", number,
                     (unsigned long)atlas->rot_position, atlas->rot_path);
     atlas->injured = number;
     atlas->drill->history.has_rot = true;
+}
+
+/* Writes to the medium what a fault made of a file's sectors. */
+static void damage(struct atlas *atlas, uint32_t number, const char *path, const struct buf *file,
+                   const uint8_t *image, const char *what)
+{
+    size_t first = file->length_bytes;
+    size_t end = 0;
+    for (size_t i = 0; i < file->length_bytes; i++) {
+        if (file->data[i] != image[i]) {
+            first = i < first ? i : first;
+            end = i + 1;
+            sim_disk_set_byte(host_at(atlas, number), path, i, image[i]);
+        }
+    }
+    ensure(first < end);
+    (void)snprintf(atlas->rot_path, sizeof atlas->rot_path, "%s", path);
+    atlas->rot_bytes = file->length_bytes;
+    atlas->rot_position = first;
+    atlas->rot_length = (uint32_t)(end - first);
+    atlas->rot_crc = crc32c(0, image + first, atlas->rot_length);
+    atlas->injured = number;
+    atlas->drill->history.has_rot = true;
+    sim_world_trace(atlas->drill->world,
+                    "host %u: bytes [%lu, %lu) of %s are not what was written: %s", number,
+                    (unsigned long)first, (unsigned long)end, path, what);
+}
+
+/* Something differs, and where it does in a batch, also behind its base offset: see above. */
+static bool can_be_told(const struct buf *file, const uint8_t *image)
+{
+    struct wire_batch batch;
+    size_t at = 0;
+    bool differs = false;
+    while (wire_batch_read(&batch, file->data + at, file->length_bytes - at) &&
+           batch.data != NULL) {
+        bool is_moved = memcmp(file->data + at, image + at, BATCH_OFFSET_BYTES) != 0;
+        bool is_altered =
+            memcmp(file->data + at + BATCH_OFFSET_BYTES, image + at + BATCH_OFFSET_BYTES,
+                   batch.total_bytes - BATCH_OFFSET_BYTES) != 0;
+        if (is_moved && !is_altered) {
+            return false;
+        }
+        differs = differs || is_altered;
+        at += batch.total_bytes;
+    }
+    return differs && at == file->length_bytes;
+}
+
+/* Whether the segment lies below its log's checkpoint: only there an end that was torn by a power
+ * cut cannot look the same (design/log.md). */
+static bool is_below_checkpoint(struct atlas *atlas, uint32_t number, const char *path)
+{
+    static const struct log_compaction_rules rules = {.max_lag_ms = INT64_MAX};
+    struct log_compaction_extent extent;
+    struct broker *broker = sim_host_broker(host_at(atlas, number));
+    uint64_t group_id = strtoull(path + strlen(GROUPS_PREFIX), NULL, 10);
+    uint64_t base_offset = strtoull(strrchr(path, '/') + 1, NULL, 10);
+    struct replica_group *group = broker == NULL ? NULL : rest_find_group(broker, group_id);
+    if (group == NULL) {
+        return false;
+    }
+    log_compaction_measure(replica_group_log(group), &rules, group->applied_index, 0, &extent);
+    return base_offset < extent.end_offset;
+}
+
+/* Of one sector, the medium has what was there before: nothing.  Of a stray one another place of
+ * the file has it too. */
+static void lose_sector(struct atlas *atlas, bool is_stray)
+{
+    uint32_t number = draw_host(atlas);
+    struct closed_segments segments = {.atlas = atlas};
+    if (!may_injure(atlas, number)) {
+        return;
+    }
+    sim_disk_list(host_at(atlas, number), consider_segment, &segments);
+    if (segments.chosen[0] == 0 || !is_below_checkpoint(atlas, number, segments.chosen)) {
+        return;
+    }
+    struct buf *file = sim_disk_read(host_at(atlas, number), segments.chosen);
+    uint32_t sectors = (uint32_t)(file->length_bytes / SECTOR_BYTES); /* the last part is left */
+    if (sectors >= 2) {
+        uint8_t *image = memory_allocate(file->length_bytes);
+        memcpy(image, file->data, file->length_bytes);
+        size_t meant = (size_t)draw(atlas, sectors) * SECTOR_BYTES;
+        size_t there = (size_t)draw(atlas, sectors) * SECTOR_BYTES;
+        memset(image + meant, 0, SECTOR_BYTES);
+        if (is_stray) {
+            memcpy(image + there, file->data + meant, SECTOR_BYTES);
+        }
+        if (can_be_told(file, image)) {
+            damage(atlas, number, segments.chosen, file, image,
+                   is_stray ? "a write went astray" : "a write was lost");
+        }
+        memory_free(image);
+    }
+    buf_release(file);
+}
+
+static void fault_lost_write(struct atlas *atlas)
+{
+    lose_sector(atlas, false);
+}
+
+static void fault_stray_write(struct atlas *atlas)
+{
+    lose_sector(atlas, true);
 }
 
 static bool has_rot(const struct atlas *atlas)
@@ -401,8 +516,9 @@ static bool has_rot(const struct atlas *atlas)
         return false;
     }
     struct buf *file = sim_disk_read(atlas->drill->hosts[atlas->injured], atlas->rot_path);
-    bool is_there = file != NULL && atlas->rot_bytes == file->length_bytes &&
-                    file->data[atlas->rot_position] == atlas->rot_byte;
+    bool is_there =
+        file != NULL && atlas->rot_bytes == file->length_bytes &&
+        crc32c(0, file->data + atlas->rot_position, atlas->rot_length) == atlas->rot_crc;
     buf_release(file);
     return is_there;
 }
@@ -491,6 +607,8 @@ static const fault_act fault_acts[SWARM_FAULT_KINDS] = {
     [SWARM_CONFIGS] = fault_configs,
     [SWARM_TRIM] = fault_trim,
     [SWARM_JOIN] = fault_join,
+    [SWARM_LOST_WRITE] = fault_lost_write,
+    [SWARM_STRAY_WRITE] = fault_stray_write,
 };
 
 static void strike(void *context);

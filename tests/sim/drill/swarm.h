@@ -48,7 +48,9 @@
     X(SWARM_COMPACT, "compact", 60)      /* topics are compacted */                                \
     X(SWARM_CONFIGS, "configs", 40)      /* configs of topics change */                            \
     X(SWARM_TRIM, "trim", 40)            /* records are deleted */                                 \
-    X(SWARM_JOIN, "join", 30)            /* brokers join the cluster and leave it */
+    X(SWARM_JOIN, "join", 30)            /* brokers join the cluster and leave it */               \
+    X(SWARM_LOST_WRITE, "lost", 30)      /* a write that was synced never came to the medium */    \
+    X(SWARM_STRAY_WRITE, "stray", 30)    /* one went to another place of its file */
 /* Kinds from these on came later; a half of all seeds has none of the first, and another half none
  * of the second, and is the world it was. */
 #define SWARM_LATER_FAULTS SWARM_SYNC_ERROR
