@@ -4,8 +4,9 @@
  *
  * Every forward passes through shard 0 by message.  There it is run, when this broker leads the
  * controller group; goes to the leader as a Forward request (1002) over one standing connection; or
- * waits until a leader is known.  A broker without a vote in the controller group knows no leader
- * of itself at first: it asks others in turn, and their NOT_CONTROLLER names the leader.
+ * waits until a leader is known.  A broker that knows no leader asks others in turn, and their
+ * NOT_CONTROLLER names the leader: one without a vote in the controller group hears of none at
+ * first, and one whose vote was taken while it was down never does.
  *
  * Life of a forward: WAITING -> (local run | asked) -> answered -> home.
  *
@@ -233,7 +234,7 @@ static uint32_t choose_leader(struct forwarder *forwarder)
 {
     const struct broker_shard *shard = forwarder->shard;
     uint32_t leader = controller_leader(shard);
-    if (leader != 0 || controller_is_voter(shard)) {
+    if (leader != 0) {
         return leader;
     }
     return forwarder->hint != 0 ? forwarder->hint : next_to_ask(forwarder);

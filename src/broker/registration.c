@@ -16,10 +16,12 @@
 
 #define RETRY_NS 200000000ull
 #define TIMEOUT_MS 10000
+#define FORLORN_NS 10000000000ull
 
 struct registration {
     struct broker_shard *shard;
     struct io_timer timer;
+    uint64_t leaderless_ns; /* since when no controller leads this broker; 0: one does */
     bool is_asking;
     bool is_stopping;
 };
@@ -28,6 +30,33 @@ bool registration_is_done(const struct broker_shard *shard)
 {
     const struct cluster_broker *self = cluster_broker_find(shard->metadata, shard->broker_id);
     return self != NULL && uuid_equal(&self->incarnation, &shard->broker->incarnation);
+}
+
+/* It has left, which it has not heard of before: while it ran, or was down. */
+static void refused(struct broker_shard *shard)
+{
+    if (!registration_is_done(shard)) {
+        broker_abandon("this broker is no longer part of the cluster");
+    }
+    trace_info("This broker has left the cluster and ends; its data directory may be deleted");
+    broker_request_stop(shard->broker);
+}
+
+/* Nobody leads this broker for long.  If it was taken out of the controller group before it heard
+ * that it had left, nobody will tell it: it asks. */
+static bool is_forlorn(struct registration *registration)
+{
+    const struct broker_shard *shard = registration->shard;
+    uint64_t now_ns = io_now_ns(shard->loop);
+    bool runs = replica_group_is_running(shard->replicas, CLUSTER_CONTROLLER_GROUP_ID);
+    const struct replica_group *group =
+        runs ? replica_group_find(shard->replicas, CLUSTER_CONTROLLER_GROUP_ID) : NULL;
+    if (group == NULL || replica_standing(group).leader != 0) {
+        registration->leaderless_ns = 0;
+    } else if (registration->leaderless_ns == 0) {
+        registration->leaderless_ns = now_ns;
+    }
+    return registration->leaderless_ns != 0 && now_ns - registration->leaderless_ns >= FORLORN_NS;
 }
 
 static void answered(void *context, enum wire_error error, struct buf *response,
@@ -45,13 +74,9 @@ static void answered(void *context, enum wire_error error, struct buf *response,
             trace_warn("registration was refused: %.*s", (int)answer.message.length,
                        answer.message.data);
             if (answer.error_code == WIRE_ERROR_BROKER_ID_NOT_REGISTERED) {
-                broker_abandon("this broker is no longer part of the cluster");
+                refused(registration->shard);
             }
         }
-    }
-    if (!registration->is_stopping) {
-        io_timer_start(registration->shard->loop, &registration->timer,
-                       io_now_ns(registration->shard->loop) + RETRY_NS);
     }
 }
 
@@ -69,6 +94,7 @@ static void ask(struct registration *registration)
     request.peer_host = wire_string_from(config->peer_advertised_host);
     request.peer_port = shard->broker->peer_port;
     request.is_returning =
+        registration_is_done(shard) ||
         atomic_load(&shard->broker->first_founded_group_id) != DATA_DIRECTORY_NO_LIMIT;
     request.rack = wire_string_from(config->rack != NULL ? config->rack : "");
 
@@ -83,8 +109,15 @@ static void ask(struct registration *registration)
 static void due(struct io_timer *timer)
 {
     struct registration *registration = container_of(timer, struct registration, timer);
-    if (!registration->is_asking && !registration->is_stopping &&
-        !registration_is_done(registration->shard)) {
+    struct broker_shard *shard = registration->shard;
+    if (registration->is_stopping) {
+        return;
+    }
+    io_timer_start(shard->loop, timer, io_now_ns(shard->loop) + RETRY_NS);
+    bool is_done = registration_is_done(shard);
+    bool is_forlorn_now = is_forlorn(registration);
+    if (!registration->is_asking && (!is_done || is_forlorn_now)) {
+        registration->leaderless_ns = 0;
         ask(registration);
     }
 }
