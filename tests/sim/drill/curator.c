@@ -251,10 +251,11 @@ static void trimmed(void *context, enum client_result result, struct wire_cursor
                        topic_of(curator)->name, curator->partition, (long)curator->trim_offset,
                        (long)low_watermark);
     } else if (code == WIRE_ERROR_NONE) {
-        /* Beyond that it may be this leader's own retention. */
-        partition->trim_acked = curator->trim_offset > partition->trim_acked
-                                    ? curator->trim_offset
-                                    : partition->trim_acked;
+        /* Where retention cuts as well, it may be this leader's alone that has gone as far. */
+        bool is_cut = !topic_of(curator)->keeps_everything || topic_of(curator)->key_count > 0;
+        if (!is_cut && curator->trim_offset > partition->trim_acked) {
+            partition->trim_acked = curator->trim_offset;
+        }
         curator->trimmed++;
     } else if (!is_temporary(code) && !is_refused) {
         nonsense(curator, "DeleteRecords", code);
