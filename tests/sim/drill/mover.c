@@ -77,7 +77,8 @@ static bool is_refused(int16_t code)
 {
     return code == WIRE_ERROR_INVALID_REPLICA_ASSIGNMENT ||
            code == WIRE_ERROR_UNKNOWN_TOPIC_OR_PARTITION ||
-           code == WIRE_ERROR_NO_REASSIGNMENT_IN_PROGRESS;
+           code == WIRE_ERROR_NO_REASSIGNMENT_IN_PROGRESS ||
+           code == WIRE_ERROR_REASSIGNMENT_IN_PROGRESS; /* another wish came first */
 }
 
 static bool is_temporary(int16_t code)
