@@ -89,6 +89,7 @@ static void leave(struct broker_shard *state)
 {
     if (broker_shard_id(state) == 0 && state->metadata_is_loaded) {
         trace_info("This broker has left the cluster and ends; its data directory may be deleted");
+        registration_stop(state->registration); /* or it would come back before it ends */
         broker_request_stop(state->broker);
     }
 }

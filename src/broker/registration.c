@@ -73,7 +73,8 @@ static void answered(void *context, enum wire_error error, struct buf *response,
         if (is_answer && answer.error_code != WIRE_ERROR_NONE) {
             trace_warn("registration was refused: %.*s", (int)answer.message.length,
                        answer.message.data);
-            if (answer.error_code == WIRE_ERROR_BROKER_ID_NOT_REGISTERED) {
+            if (answer.error_code == WIRE_ERROR_BROKER_ID_NOT_REGISTERED &&
+                !registration->is_stopping) {
                 refused(registration->shard);
             }
         }
