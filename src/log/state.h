@@ -43,6 +43,7 @@ struct log {
     uint64_t commit_index;
     uint64_t sequence;           /* of the newest append */
     uint64_t submitted_sequence; /* appends up to this one were handed to the stream */
+    uint64_t candidate_index;    /* of the checkpoint to be written once it is committed; 0: none */
     size_t cut_count;
     struct log_epochs epochs;
     struct log_history history;
@@ -70,8 +71,7 @@ struct log {
 
     struct log_checkpoint checkpoint; /* the newest one on disk */
     uint64_t checkpointed_base;       /* the segment that the newest durable one is in; 0: none */
-    struct log_checkpoint candidate;  /* durable, written once candidate_index is committed; */
-    uint64_t candidate_index;         /* 0: none */
+    struct log_checkpoint candidate;  /* durable, written once candidate_index is committed */
     struct compact_points compacted;  /* as its file says */
     struct log_compaction_job *compaction; /* under way; NULL: none */
     bool is_swapping;     /* a segment made anew is taking the place of old ones: the table stays */
