@@ -24,6 +24,9 @@
 /* How long an answer is held back while a partition asked for has no leader: an election is over
  * within that time, and a client that is told of no leader asks again much later. */
 #define LEADER_WAIT_MS 300
+/* And while one has never had a leader: its topic is new.  A busy broker may need longer to begin
+ * with it, and clients that have just created a topic take no leader for a failure. */
+#define FIRST_LEADER_WAIT_MS 2000
 /* How long an answer that names another broker as a leader is held back.  Clients ask when their
  * connection to a leader has closed, and the kernel closes the connections of a process that died
  * one after the other: the client may know of the death some milliseconds before this broker does.
@@ -242,6 +245,28 @@ static bool have_leaders(struct upkeep_condition *condition)
     return true;
 }
 
+static bool has_been_led(const struct broker_shard *shard, const struct cluster_topic *topic)
+{
+    for (uint32_t i = 0; i < topic->partition_count; i++) {
+        if (topic_place_leader(shard, topic->partitions[i].group_id).epoch <= 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint64_t leader_wait_ms(const struct metadata_work *work)
+{
+    for (int32_t i = 0; i < work->body.topics_count; i++) {
+        enum wire_error error = WIRE_ERROR_NONE;
+        const struct cluster_topic *topic = find_asked(work, i, &error);
+        if (topic != NULL && !has_been_led(work->request->shard, topic)) {
+            return FIRST_LEADER_WAIT_MS;
+        }
+    }
+    return LEADER_WAIT_MS;
+}
+
 static void waited_for_leaders(struct upkeep_condition *condition, bool in_time)
 {
     (void)in_time;
@@ -258,7 +283,7 @@ static void wait_for_leaders(struct metadata_work *work)
     work->leaders.holds = have_leaders;
     work->leaders.done = waited_for_leaders;
     upkeep_wait(shard->upkeep, &work->leaders,
-                io_now_ns(shard->loop) + LEADER_WAIT_MS * 1000000ull);
+                io_now_ns(shard->loop) + leader_wait_ms(work) * 1000000ull);
 }
 
 /* ---- A death on the way ---- */

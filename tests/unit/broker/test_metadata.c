@@ -137,6 +137,27 @@ static void nothing_is_made_up_about_leaders(void **state)
     fixture_close(&fixture);
 }
 
+static void the_first_leader_is_waited_for_longer(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange exchange;
+    fixture_open(&fixture);
+    fixture_add_topic(&fixture, "t", 1, NULL);
+    fake_group_follow(fixture_group(&fixture, "t", 0), 0, 0);
+    ask(&exchange, &fixture, 12, "t", false);
+    uint64_t begin_ns = io_now_ns(fixture.shard.loop);
+    while (io_now_ns(fixture.shard.loop) - begin_ns < 500000000) {
+        shard_turn(&fixture.shard);
+    }
+    assert_false(exchange.is_answered);
+    fake_group_lead(fixture_group(&fixture, "t", 0), FIXTURE_TERM + 1);
+    shard_turn_until_answered(&fixture.shard, &exchange);
+    assert_int_equal(take(&exchange).topics[0].partitions[0].leader_id, 1);
+    exchange_free(&exchange);
+    fixture_close(&fixture);
+}
+
 /* A client notices the death of a leader's process a moment before this broker does. */
 static void a_leader_that_dies_while_it_is_asked_for_is_not_named(void **state)
 {
@@ -510,6 +531,7 @@ int main(void)
         cmocka_unit_test(there_is_always_a_controller_to_ask),
         cmocka_unit_test(every_version_tells_the_same),
         cmocka_unit_test(nothing_is_made_up_about_leaders),
+        cmocka_unit_test(the_first_leader_is_waited_for_longer),
         cmocka_unit_test(a_leader_that_dies_while_it_is_asked_for_is_not_named),
         cmocka_unit_test(unknown_and_bad_names_are_told_apart),
         cmocka_unit_test(a_topic_is_made_on_demand),
