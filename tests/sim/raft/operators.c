@@ -135,6 +135,17 @@ static bool is_copy_whole(struct world *world, uint32_t id)
            raft_commit_index(node->raft) >= end && raft_saved_index(node->raft) >= end;
 }
 
+/* Its newest membership is committed.  While another one is on its way, which may be committed or
+ * cut off, both would have to bear the loss, and the oracle would have to know which one counts. */
+static bool is_membership_settled(const struct cluster_node *node)
+{
+    const struct cluster_log *log = &node->log;
+    for (size_t i = log->count; i > 0; --i)
+        if (log->records[i - 1].entry.kind == RAFT_ENTRY_MEMBERSHIP)
+            return log->records[i - 1].entry.last_index <= raft_commit_index(node->raft);
+    return true;
+}
+
 uint32_t operators_may_wipe(struct world *world)
 {
     uint32_t leader = 0;
@@ -147,7 +158,8 @@ uint32_t operators_may_wipe(struct world *world)
              raft_term(raft) > raft_term(cluster_node(world->cluster, leader)->raft)))
             leader = id;
     }
-    if (leader == 0 || !raft_is_ready_leader(cluster_node(world->cluster, leader)->raft))
+    if (leader == 0 || !raft_is_ready_leader(cluster_node(world->cluster, leader)->raft) ||
+        !is_membership_settled(cluster_node(world->cluster, leader)))
         return 0;
     const struct raft_membership *membership =
         raft_membership(cluster_node(world->cluster, leader)->raft);
