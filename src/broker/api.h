@@ -26,6 +26,7 @@ void api_create_partitions(struct request *request);
 void api_elect_leaders(struct request *request);
 void api_alter_partition_reassignments(struct request *request);
 void api_list_partition_reassignments(struct request *request);
+void api_describe_transactions(struct request *request);
 void api_list_transactions(struct request *request);
 void api_describe_configs(struct request *request);
 void api_alter_configs(struct request *request);

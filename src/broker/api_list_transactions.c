@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * api_list_transactions.c -- ListTransactions (KIP-664): none, since transactional ids are refused.
- * What it is asked to filter by is still looked at: a state that does not exist is told.
+ * What it is asked to filter by is still looked at: a state that does not exist is told.  A pattern
+ * is not: whatever it says, no id matches it.
  *
  * Locality: the shard of the request.
  */

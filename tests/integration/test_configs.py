@@ -372,6 +372,9 @@ def test_what_has_configs_is_listed_by_every_broker(shared_cluster, topic_name):
             assert listed(BROKER) == {(BROKER, "1"), (BROKER, "2"), (BROKER, "3")}
             assert {type for type, _ in listed()} == {TOPIC, BROKER}
             assert client.ask("list_config_resources", 0)["config_resources"] == []
-            transactions = client.ask("list_transactions", 1, state_filters=["Ongoing", "Nowhere"])
+            transactions = client.ask("list_transactions", 2, state_filters=["Ongoing", "Nowhere"],
+                                      transactional_id_pattern="pay.*")
             assert transactions["transaction_states"] == []
             assert transactions["unknown_state_filters"] == ["Nowhere"]
+            described = client.ask("describe_transactions", 0, transactional_ids=["payments"])["transaction_states"]
+            assert [(each["transactional_id"], each["error_code"]) for each in described] == [("payments", 105)]

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * test_listings.c -- ListConfigResources and ListTransactions.
+ * test_listings.c -- ListConfigResources, ListTransactions and DescribeTransactions.
  */
 #include "broker/api.h"
 #include "broker_fixture.h"
 #include "fake_controller.h"
+#include "wire/describe_transactions.h"
 #include "wire/list_config_resources.h"
 #include "wire/list_transactions.h"
 
@@ -136,7 +137,7 @@ static void there_are_no_transactions(void **state)
     (void)state;
     struct fixture fixture;
     fixture_open(&fixture);
-    for (int16_t version = 0; version <= 1; version++) {
+    for (int16_t version = 0; version <= 2; version++) {
         struct list_transactions_request body;
         struct list_transactions_response response;
         struct exchange exchange;
@@ -149,6 +150,9 @@ static void there_are_no_transactions(void **state)
         body.state_filters_count = 4;
         body.producer_id_filters = ids;
         body.producer_id_filters_count = 1;
+        if (version >= 2) {
+            body.transactional_id_pattern = (struct wire_string){"^(", 2};
+        }
         wire_writer_init(&writer, 64);
         list_transactions_request_encode(&body, version, &writer);
         exchange_run(&exchange, &fixture.shard, api_list_transactions, version, &writer);
@@ -165,6 +169,41 @@ static void there_are_no_transactions(void **state)
     fixture_close(&fixture);
 }
 
+static void no_transactional_id_is_known(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange exchange;
+    fixture_open(&fixture);
+    for (int32_t count = 0; count <= 3; count++) {
+        struct describe_transactions_request body;
+        struct describe_transactions_response response;
+        struct wire_writer writer;
+        struct wire_string ids[] = {{"payments", 8}, {"", 0}, {"payments", 8}};
+        describe_transactions_request_init(&body);
+        body.transactional_ids = ids;
+        body.transactional_ids_count = count;
+        wire_writer_init(&writer, 64);
+        describe_transactions_request_encode(&body, 0, &writer);
+        exchange_run(&exchange, &fixture.shard, api_describe_transactions, 0, &writer);
+        struct wire_cursor cursor = exchange_answer(&exchange);
+        assert_true(describe_transactions_response_decode(&response, 0, &cursor));
+        assert_true(wire_expect_end(&cursor));
+        assert_int_equal(response.transaction_states_count, count);
+        for (int32_t i = 0; i < count; i++) {
+            const struct describe_transactions_response_transaction_state *described =
+                &response.transaction_states[i];
+            assert_int_equal(described->error_code, WIRE_ERROR_TRANSACTIONAL_ID_NOT_FOUND);
+            assert_int_equal(described->transactional_id.length, ids[i].length);
+            assert_memory_equal(described->transactional_id.data, ids[i].data,
+                                (size_t)ids[i].length);
+            assert_int_equal(described->topics_count, 0);
+        }
+        exchange_free(&exchange);
+    }
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +211,7 @@ int main(void)
         cmocka_unit_test(what_has_no_configs_is_an_empty_list),
         cmocka_unit_test(what_cannot_be_listed_is_an_error),
         cmocka_unit_test(there_are_no_transactions),
+        cmocka_unit_test(no_transactional_id_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
