@@ -12,6 +12,7 @@
 #include "broker/api.h"
 #include "broker/broker.h"
 #include "broker/controller.h"
+#include "broker/metadata_wait.h"
 #include "broker/proposal_line.h"
 #include "broker/topic_place.h"
 #include "wire/delete_topics.h"
@@ -33,6 +34,8 @@ struct deletion_work {
     struct delete_topics_request body;
     struct deletion_item *items;
     uint64_t answer_wait_ns;
+    bool is_changed; /* a topic was deleted */
+    struct metadata_wait wait;
 };
 
 /* ---- The answer ---- */
@@ -89,14 +92,28 @@ static void committed(struct proposal_line *line, uint32_t position, enum wire_e
     work->items[position].problem.error = error;
     if (error == WIRE_ERROR_NONE) {
         uint64_t deadline_ns = io_now_ns(line->shard->loop) + work->answer_wait_ns;
+        work->is_changed = true;
+        work->wait.deadline_ns = deadline_ns;
         proposal_line_hold(line);
         controller_stop_groups(line->shard, change->topic, deadline_ns, stopped, line);
     }
 }
 
+static void known_everywhere(struct metadata_wait *wait)
+{
+    respond(container_of(wait, struct deletion_work, wait));
+}
+
+/* Brokers that had no replica learn of the change by the controller log alone. */
 static void ended(struct proposal_line *line)
 {
-    respond(container_of(line, struct deletion_work, line));
+    struct deletion_work *work = container_of(line, struct deletion_work, line);
+    if (!work->is_changed || work->answer_wait_ns == 0) {
+        respond(work);
+        return;
+    }
+    work->wait.done = known_everywhere;
+    metadata_wait_begin(line->shard, &work->wait);
 }
 
 /* ---- The request ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * api_describe_transactions.c -- DescribeTransactions (KIP-664): no transactional id is known, since
- * they are refused.
+ * api_describe_transactions.c -- DescribeTransactions (KIP-664): no transactional id is known,
+ * since they are refused.
  *
  * Locality: the shard of the request.
  */

@@ -200,5 +200,9 @@ void metadata_wait_begin(struct broker_shard *shard, struct metadata_wait *wait)
     list_append(&waits->waiting, &wait->node);
     wait->condition.holds = have_applied;
     wait->condition.done = waited;
-    upkeep_wait(shard->upkeep, &wait->condition, io_now_ns(shard->loop) + WAIT_NS);
+    uint64_t deadline_ns = io_now_ns(shard->loop) + WAIT_NS;
+    if (wait->deadline_ns != 0 && wait->deadline_ns < deadline_ns) {
+        deadline_ns = wait->deadline_ns;
+    }
+    upkeep_wait(shard->upkeep, &wait->condition, deadline_ns);
 }

@@ -24,10 +24,11 @@ struct metadata_waits *metadata_waits_new(struct broker_shard *shard);
 /* When upkeep waits for nothing any more. */
 void metadata_waits_free(struct metadata_waits *waits);
 
-/* Embedded in its owner, which fills in done. */
+/* Embedded in its owner, which fills in the first part. */
 struct metadata_wait {
     /* All that are live have applied it, or it took too long.  Once, from a later turn. */
     void (*done)(struct metadata_wait *wait);
+    uint64_t deadline_ns; /* not longer than to then; 0: as long as any wait */
 
     struct list_node node; /* its own, as below */
     struct upkeep_condition condition;

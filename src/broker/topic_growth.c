@@ -101,13 +101,27 @@ static void committed(struct proposal_line *line, uint32_t position, enum wire_e
     }
     ensure(change != NULL && change->topic != NULL);
     item->topic_id = change->topic->id;
+    growth->is_changed = true;
     start_groups(item, change);
 }
 
+static void known_everywhere(struct metadata_wait *wait)
+{
+    struct topic_growth *growth = container_of(wait, struct topic_growth, wait);
+    growth->kind->respond(growth);
+}
+
+/* Brokers that got no replica learn of the change by the controller log alone. */
 static void ended(struct proposal_line *line)
 {
     struct topic_growth *growth = container_of(line, struct topic_growth, line);
-    growth->kind->respond(growth);
+    if (!growth->is_changed || !growth->is_waited_for) {
+        growth->kind->respond(growth);
+        return;
+    }
+    growth->wait.done = known_everywhere;
+    growth->wait.deadline_ns = growth->deadline_ns;
+    metadata_wait_begin(line->shard, &growth->wait);
 }
 
 /* ---- The request ---- */

@@ -4,8 +4,8 @@
  *
  * Each topic of the request is committed to the controller log in its turn, the Raft groups it got
  * are started on all brokers side by side, and the answer leaves when every new partition has a
- * leader or the client's time is over.  Not here: what is asked for and how it is answered
- * (api_create_topics.c, api_create_partitions.c).
+ * leader and every live broker knows them, or the client's time is over.  Not here: what is asked
+ * for and how it is answered (api_create_topics.c, api_create_partitions.c).
  *
  * Locality: shard 0.
  */
@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/uuid.h"
+#include "broker/metadata_wait.h"
 #include "broker/proposal_line.h"
 #include "cluster/cluster.h"
 #include "wire/cursor.h"
@@ -50,7 +51,9 @@ struct topic_growth {
     struct topic_growth_item *items;
     bool is_waited_for; /* the client gave a time */
     bool is_committed;  /* not only planned, to see what would come of it */
+    bool is_changed;    /* something was committed */
     uint64_t deadline_ns;
+    struct metadata_wait wait;
 };
 
 /* Makes the items, whose names the caller then fills in.  False: the request has been dropped. */

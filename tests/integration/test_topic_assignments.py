@@ -1,4 +1,9 @@
 """CreateTopics and CreatePartitions with replicas that the client chooses, and asked only whether they would do."""
+import os
+import signal
+import threading
+import time
+
 import pytest
 
 from cluster import wait_for
@@ -40,6 +45,59 @@ def test_a_topic_lies_where_it_was_put(client, topic_name):
     for version in range(4):  # grows by one each time
         assert grow(client, topic_name, 3 + version, [[1, 3]], version=version)["error_code"] == NONE
         wait_for(lambda: replicas_of(client, topic_name).get(2 + version) == [1, 3], "and so it grows")
+
+
+class Paused:
+    """A broker that stands still for a moment and so learns of nothing; short enough that none takes it for dead."""
+
+    def __init__(self, broker, seconds=0.4):
+        self.broker, self.ended = broker, None
+        self.timer = threading.Timer(seconds, self.go_on)
+
+    def go_on(self):
+        self.ended = time.monotonic()
+        os.kill(self.broker.process.pid, signal.SIGCONT)
+
+    def __enter__(self):
+        os.kill(self.broker.process.pid, signal.SIGSTOP)
+        self.timer.start()
+        return self
+
+    def __exit__(self, *_):
+        self.timer.join()
+
+
+def test_a_change_is_answered_when_brokers_without_a_replica_know_it_too(make_cluster):
+    cluster = make_cluster().start()
+    leader = cluster.controller()
+    aside = next(broker for broker in cluster.brokers.values() if broker is not leader)
+    others = [broker.number for broker in cluster.brokers.values() if broker is not aside]
+
+    def delete(client):
+        return client.ask("delete_topics", 5, topic_names=["t"], timeout_ms=30000)["responses"][0]
+
+    with Client(leader.kafka_port) as asked, Client(aside.kafka_port) as next_asked:
+        for change, found in ((lambda: create(asked, "t", [(0, others)]), {0: others}),
+                              (lambda: grow(asked, "t", 2, [others]), {0: others, 1: others}),
+                              (lambda: delete(asked), {})):
+            with Paused(aside) as paused:
+                assert change()["error_code"] == NONE
+                assert paused.ended, "answered before"
+            assert replicas_of(next_asked, "t") == found
+
+
+def test_a_broker_that_is_gone_does_not_hold_up_a_change(make_cluster):
+    cluster = make_cluster().start()
+    away = next(broker for broker in cluster.brokers.values() if broker is not cluster.controller())
+    others = [broker.number for broker in cluster.brokers.values() if broker is not away]
+    away.kill()
+    with Client(cluster.brokers[others[0]].kafka_port) as client:
+        wait_for(lambda: len(client.ask("metadata", 12, topics=[])["brokers"]) == 2, "it is known to be gone")
+        for number in range(5):
+            began = time.monotonic()
+            assert create(client, f"t{number}", [(0, others)])["error_code"] == NONE
+            assert grow(client, f"t{number}", 2, [others])["error_code"] == NONE
+            assert time.monotonic() - began < 1.5  # what is not waited for to the end
 
 
 def test_what_is_only_validated_does_not_happen(client, topic_name):
