@@ -43,13 +43,13 @@ uint64_t prng_next(struct prng *prng)
     return result;
 }
 
-/* Draws below 2^64 mod bound are refused, so that every residue is equally likely. */
+/* Draws below 2^64 mod bound are refused, so that every residue is equally likely.  That is less
+ * than bound: a draw above is good without a look at it, which would cost another division. */
 uint64_t prng_below(struct prng *prng, uint64_t bound)
 {
     require(bound > 0);
-    uint64_t refused_below = (0 - bound) % bound;
     uint64_t drawn = prng_next(prng);
-    while (drawn < refused_below) {
+    while (drawn < bound && drawn < (0 - bound) % bound) {
         drawn = prng_next(prng);
     }
     return drawn % bound;
