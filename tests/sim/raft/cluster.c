@@ -26,107 +26,14 @@ struct cluster {
     uint64_t now_ticks;
     uint64_t steps;
     struct oracle *oracle;
+    struct raft_effects effects; /* of the turn under way; here, so that no turn has to clear it */
 };
-
-/* ---- Printing ---- */
 
 #define trace(cluster, ...)                                                                        \
     do {                                                                                           \
         if ((cluster)->options.trace != NULL)                                                      \
             fprintf((cluster)->options.trace, __VA_ARGS__);                                        \
     } while (0)
-
-const char *cluster_kind_name(enum raft_message_kind kind)
-{
-    static const char *const names[RAFT_MESSAGE_KINDS] = {
-        [RAFT_MESSAGE_PRE_VOTE] = "PRE_VOTE",
-        [RAFT_MESSAGE_PRE_VOTE_REPLY] = "PRE_VOTE_REPLY",
-        [RAFT_MESSAGE_VOTE] = "VOTE",
-        [RAFT_MESSAGE_VOTE_REPLY] = "VOTE_REPLY",
-        [RAFT_MESSAGE_APPEND] = "APPEND",
-        [RAFT_MESSAGE_APPEND_REPLY] = "APPEND_REPLY",
-        [RAFT_MESSAGE_HEARTBEAT] = "HEARTBEAT",
-        [RAFT_MESSAGE_HEARTBEAT_REPLY] = "HEARTBEAT_REPLY",
-        [RAFT_MESSAGE_SNAPSHOT_REPLY] = "SNAPSHOT_REPLY",
-        [RAFT_MESSAGE_TIMEOUT_NOW] = "TIMEOUT_NOW"};
-    return names[kind];
-}
-
-static void print_nodes(FILE *file, const char *name, const uint32_t *nodes, uint32_t count)
-{
-    fprintf(file, "%s", name);
-    for (uint32_t i = 0; i < count; ++i)
-        fprintf(file, "%s%u", i == 0 ? "=" : ",", (unsigned)nodes[i]);
-}
-
-void cluster_print_membership(FILE *file, const struct raft_membership *membership)
-{
-    print_nodes(file, "voters", membership->voters, membership->voter_count);
-    if (membership->learner_count > 0)
-        print_nodes(file, " learners", membership->learners, membership->learner_count);
-}
-
-static void print_entries(FILE *file, const struct cluster_flight *flight)
-{
-    for (uint32_t i = 0; i < flight->message.entry_count; ++i) {
-        const struct raft_entry *entry = &flight->entries[i];
-        fprintf(file, " [%" PRIu64, entry->first_index);
-        if (entry->last_index != entry->first_index)
-            fprintf(file, "-%" PRIu64, entry->last_index);
-        fprintf(file, "/%" PRIu64, entry->term);
-        if (entry->kind == RAFT_ENTRY_NOOP)
-            fprintf(file, " no-op");
-        if (entry->kind == RAFT_ENTRY_MEMBERSHIP) {
-            fprintf(file, " ");
-            cluster_print_membership(file, &entry->membership);
-        }
-        fprintf(file, "]");
-    }
-}
-
-void cluster_print_flight(FILE *file, const struct cluster_flight *flight)
-{
-    const struct raft_message *message = &flight->message;
-    fprintf(file, "%u -> %u %s term=%" PRIu64, (unsigned)message->from, (unsigned)message->to,
-            flight->is_snapshot ? "SNAPSHOT" : cluster_kind_name(message->kind), message->term);
-    bool is_refused_append = message->kind == RAFT_MESSAGE_APPEND_REPLY && !message->granted;
-    switch (message->kind) {
-    case RAFT_MESSAGE_PRE_VOTE:
-    case RAFT_MESSAGE_VOTE:
-        fprintf(file, " last=%" PRIu64 "/%" PRIu64 "%s", message->index, message->index_term,
-                message->forced ? " forced" : "");
-        break;
-    case RAFT_MESSAGE_PRE_VOTE_REPLY:
-    case RAFT_MESSAGE_VOTE_REPLY:
-        fprintf(file, " %s", message->granted ? "granted" : "refused");
-        break;
-    case RAFT_MESSAGE_APPEND:
-    case RAFT_MESSAGE_HEARTBEAT:
-        fprintf(file, " after=%" PRIu64 "/%" PRIu64 " commit=%" PRIu64, message->index,
-                message->index_term, message->commit);
-        if (message->barrier != 0)
-            fprintf(file, " round=%" PRIu64, message->barrier);
-        print_entries(file, flight);
-        break;
-    case RAFT_MESSAGE_APPEND_REPLY:
-        fprintf(file, " %s=%" PRIu64, message->granted ? "has" : "refused", message->index);
-        if (is_refused_append)
-            fprintf(file, " hint=%" PRIu64 "/%" PRIu64, message->hint_index, message->hint_term);
-        break;
-    case RAFT_MESSAGE_HEARTBEAT_REPLY:
-        fprintf(file, " has=%" PRIu64 " received=%" PRIu64 " round=%" PRIu64, message->index,
-                message->hint_index, message->barrier);
-        break;
-    case RAFT_MESSAGE_SNAPSHOT_REPLY:
-        fprintf(file, " %s index=%" PRIu64, message->granted ? "installed" : "failed",
-                message->index);
-        break;
-    case RAFT_MESSAGE_TIMEOUT_NOW:
-    case RAFT_MESSAGE_KINDS:
-        break;
-    }
-    fprintf(file, "\n");
-}
 
 /* ---- Logs ---- */
 
@@ -166,9 +73,12 @@ static void log_copy(struct cluster_log *to, const struct cluster_log *from)
     *to = *from;
     to->records = records;
     to->capacity = capacity;
-    to->count = 0;
-    for (size_t i = 0; i < from->count; ++i)
-        log_add(to, &from->records[i]);
+    if (capacity < from->count) {
+        to->capacity = from->capacity;
+        to->records = memory_reallocate(records, to->capacity * sizeof(records[0]));
+    }
+    if (from->count > 0)
+        memcpy(to->records, from->records, from->count * sizeof(records[0]));
 }
 
 static void log_reset(struct cluster_log *log, uint64_t index, uint64_t term,
@@ -296,7 +206,9 @@ uint64_t cluster_ledger_end(const struct cluster *cluster)
 
 /* ---- Network ---- */
 
-static struct cluster_flight *flight_add(struct cluster *cluster)
+/* Field by field: what belongs to a snapshot is large, and of no meaning to anything else. */
+static struct cluster_flight *flight_add(struct cluster *cluster,
+                                         const struct raft_message *message)
 {
     if (cluster->flight_count == cluster->flight_capacity) {
         cluster->flight_capacity =
@@ -305,25 +217,37 @@ static struct cluster_flight *flight_add(struct cluster *cluster)
                                                                    sizeof(cluster->flights[0]));
     }
     struct cluster_flight *flight = memory_allocate(sizeof(*flight));
-    *flight = (struct cluster_flight){.deliver_ticks = cluster->now_ticks,
-                                      .sequence = ++cluster->next_sequence};
+    flight->deliver_ticks = cluster->now_ticks;
+    flight->sequence = ++cluster->next_sequence;
+    flight->message = *message;
+    flight->entries = NULL;
+    flight->values = NULL;
+    flight->is_snapshot = false;
     cluster->flights[cluster->flight_count++] = flight;
     return flight;
+}
+
+/* Room for so many entries, to be filled in. */
+static void flight_make_room(struct cluster_flight *flight, uint32_t count)
+{
+    flight->entries = NULL;
+    flight->values = NULL;
+    if (count > 0) {
+        flight->entries = memory_allocate(count * sizeof(flight->entries[0]));
+        flight->values = memory_allocate(count * sizeof(flight->values[0]));
+    }
+    flight->message.entries = flight->entries;
+    flight->message.entry_count = count;
 }
 
 static void flight_set_entries(struct cluster_flight *flight, const struct raft_entry *entries,
                                const uint64_t *values, uint32_t count)
 {
-    flight->entries = NULL;
-    flight->values = NULL;
+    flight_make_room(flight, count);
     if (count > 0) {
-        flight->entries = memory_allocate(count * sizeof(entries[0]));
-        flight->values = memory_allocate(count * sizeof(values[0]));
         memcpy(flight->entries, entries, count * sizeof(entries[0]));
         memcpy(flight->values, values, count * sizeof(values[0]));
     }
-    flight->message.entries = flight->entries;
-    flight->message.entry_count = count;
 }
 
 size_t cluster_flight_count(const struct cluster *cluster)
@@ -353,8 +277,8 @@ void cluster_drop(struct cluster *cluster, size_t position)
 
 void cluster_duplicate(struct cluster *cluster, size_t position)
 {
-    struct cluster_flight *copy = flight_add(cluster);
     const struct cluster_flight *original = cluster_flight(cluster, position);
+    struct cluster_flight *copy = flight_add(cluster, &original->message);
     uint64_t sequence = copy->sequence;
     *copy = *original;
     copy->sequence = sequence;
@@ -366,55 +290,69 @@ void cluster_duplicate(struct cluster *cluster, size_t position)
 static void send_snapshot(struct cluster *cluster, struct cluster_node *node, uint32_t to)
 {
     node->snapshot_deadline_ticks[to] = cluster->now_ticks + CLUSTER_SNAPSHOT_TICKS;
-    struct cluster_flight *flight = flight_add(cluster);
+    struct raft_message message = {.kind = RAFT_MESSAGE_APPEND,
+                                   .from = node->id,
+                                   .to = to,
+                                   .group_id = CLUSTER_GROUP_ID,
+                                   .term = raft_term(node->raft),
+                                   .index = node->log.snapshot_index,
+                                   .index_term = node->log.snapshot_term};
+    struct cluster_flight *flight = flight_add(cluster, &message);
     flight->is_snapshot = true;
-    flight->message = (struct raft_message){.kind = RAFT_MESSAGE_APPEND,
-                                            .from = node->id,
-                                            .to = to,
-                                            .group_id = CLUSTER_GROUP_ID,
-                                            .term = raft_term(node->raft),
-                                            .index = node->log.snapshot_index};
     flight->membership = node->log.snapshot_membership;
     flight->membership_index = node->log.snapshot_membership_index;
     flight->membership_term = node->log.snapshot_term;
-    flight->message.index_term = node->log.snapshot_term;
+}
+
+/* The records from position on, behind send->index, that go with one message: their number. */
+static uint32_t count_fitting(const struct cluster *cluster, const struct cluster_node *node,
+                              const struct raft_send *send, size_t position)
+{
+    uint32_t count = 0;
+    uint64_t bytes = 0;
+    uint64_t last_index = send->index;
+    for (; position < node->log.count && count < cluster->options.entries_per_message_max;
+         ++position) {
+        const struct raft_entry *entry = &node->log.records[position].entry;
+        bool is_too_much = bytes + entry->bytes > send->bytes_max;
+        if (entry->last_index > send->last_index_max || (count > 0 && is_too_much))
+            break;
+        ensure(entry->first_index == last_index + 1); /* whole entries, from a boundary */
+        bytes += entry->bytes;
+        last_index = entry->last_index;
+        count += 1;
+    }
+    return count;
 }
 
 static void carry_out_send(struct cluster *cluster, struct cluster_node *node,
                            const struct raft_send *send)
 {
-    struct raft_entry entries[64];
-    uint64_t values[64];
-    uint32_t count = 0;
-    uint64_t bytes = 0;
-    uint64_t last_index = send->index;
     bool is_current = raft_role(node->raft) == RAFT_LEADER && raft_term(node->raft) == send->term &&
                       send->index >= node->log.snapshot_index;
     size_t position = is_current ? log_position_after(&node->log, send->index) : node->log.count;
-    for (; position < node->log.count && count < cluster->options.entries_per_message_max;
-         ++position) {
-        const struct cluster_record *record = &node->log.records[position];
-        bool is_too_much = bytes + record->entry.bytes > send->bytes_max;
-        if (record->entry.last_index > send->last_index_max || (count > 0 && is_too_much))
-            break;
-        ensure(record->entry.first_index == last_index + 1); /* whole entries, from a boundary */
-        entries[count] = record->entry;
-        values[count++] = record->value;
-        bytes += record->entry.bytes;
-        last_index = record->entry.last_index;
-    }
+    uint32_t count = count_fitting(cluster, node, send, position);
+    uint64_t bytes = 0;
+    uint64_t last_index = send->index;
     if (count > 0) {
-        struct cluster_flight *flight = flight_add(cluster);
-        flight->message =
-            (struct raft_message){.kind = RAFT_MESSAGE_APPEND,
-                                  .from = node->id,
-                                  .to = send->to,
-                                  .group_id = CLUSTER_GROUP_ID,
-                                  .term = send->term,
-                                  .index = send->index,
-                                  .index_term = send->index_term,
-                                  .commit = send->commit < last_index ? send->commit : last_index};
-        flight_set_entries(flight, entries, values, count);
+        const struct cluster_record *records = &node->log.records[position];
+        last_index = records[count - 1].entry.last_index;
+        struct raft_message message = {.kind = RAFT_MESSAGE_APPEND,
+                                       .from = node->id,
+                                       .to = send->to,
+                                       .group_id = CLUSTER_GROUP_ID,
+                                       .term = send->term,
+                                       .index = send->index,
+                                       .index_term = send->index_term,
+                                       .commit =
+                                           send->commit < last_index ? send->commit : last_index};
+        struct cluster_flight *flight = flight_add(cluster, &message);
+        flight_make_room(flight, count);
+        for (uint32_t i = 0; i < count; ++i) {
+            flight->entries[i] = records[i].entry;
+            flight->values[i] = records[i].value;
+            bytes += records[i].entry.bytes;
+        }
         promise_check_message(node, &flight->message);
     }
     raft_append_sent(node->raft, send->to, last_index, bytes);
@@ -537,28 +475,28 @@ static void turn(struct cluster *cluster, struct cluster_node *node)
     take_noop(cluster, node);
     raft_check(node->raft);
     ensure(raft_last_index(node->raft) == log_last(&node->log));
-    struct raft_effects effects;
-    while (raft_is_dirty(node->raft) && raft_collect(node->raft, &effects)) {
-        if (effects.role_changed)
+    struct raft_effects *effects = &cluster->effects;
+    while (raft_is_dirty(node->raft) && raft_collect(node->raft, effects)) {
+        if (effects->role_changed)
             note_role(cluster, node);
         bool is_log_changed = node->submitted_to != log_last(&node->log);
-        ensure(!is_log_changed || effects.write.id != 0);
-        if (effects.write.id != 0)
-            submit_write(cluster, node, &effects.write);
-        for (uint32_t i = 0; i < effects.message_count; ++i) {
-            promise_check_message(node, &effects.messages[i]);
-            if (effects.messages[i].kind == RAFT_MESSAGE_HEARTBEAT &&
-                effects.messages[i].barrier > node->round)
-                node->round = effects.messages[i].barrier;
-            flight_add(cluster)->message = effects.messages[i];
+        ensure(!is_log_changed || effects->write.id != 0);
+        if (effects->write.id != 0)
+            submit_write(cluster, node, &effects->write);
+        for (uint32_t i = 0; i < effects->message_count; ++i) {
+            promise_check_message(node, &effects->messages[i]);
+            if (effects->messages[i].kind == RAFT_MESSAGE_HEARTBEAT &&
+                effects->messages[i].barrier > node->round)
+                node->round = effects->messages[i].barrier;
+            flight_add(cluster, &effects->messages[i]);
         }
-        carry_out_sends(cluster, node, &effects);
-        for (uint32_t i = 0; i < effects.snapshot_count; ++i)
-            send_snapshot(cluster, node, effects.snapshots[i]);
-        if (effects.commit_changed)
+        carry_out_sends(cluster, node, effects);
+        for (uint32_t i = 0; i < effects->snapshot_count; ++i)
+            send_snapshot(cluster, node, effects->snapshots[i]);
+        if (effects->commit_changed)
             apply_committed(cluster, node);
-        settle_barriers(cluster, node, &effects);
-        raft_release(node->raft, &effects);
+        settle_barriers(cluster, node, effects);
+        raft_release(node->raft, effects);
         node->may_vote = raft_may_vote(node->raft);
         raft_check(node->raft);
     }
@@ -570,13 +508,12 @@ void cluster_carry_out(struct cluster *cluster, uint32_t id)
 {
     struct cluster_node *node = cluster_node(cluster, id);
     size_t count = node->held_send_count;
-    struct raft_send sends[CLUSTER_SENDS_MAX];
-    memcpy(sends, node->held_sends, count * sizeof(sends[0]));
     node->held_send_count = 0;
-    for (size_t i = 0; i < count && node->raft != NULL; ++i)
-        carry_out_send(cluster, node, &sends[i]);
-    if (node->raft != NULL)
-        turn(cluster, node);
+    if (count == 0 || node->raft == NULL)
+        return; /* nothing was put into the core since its last turn */
+    for (size_t i = 0; i < count; ++i)
+        carry_out_send(cluster, node, &node->held_sends[i]);
+    turn(cluster, node);
 }
 
 /* ---- Disk ---- */
@@ -923,13 +860,13 @@ static void receive_snapshot(struct cluster *cluster, struct cluster_node *node,
                   (raft_term_at(node->raft, message->index, &term) && term == message->index_term);
     has_it = has_it && raft_saved_index(node->raft) >= message->index;
     if (raft_term(node->raft) == message->term)
-        flight_add(cluster)->message = (struct raft_message){.kind = RAFT_MESSAGE_SNAPSHOT_REPLY,
-                                                             .from = node->id,
-                                                             .to = message->from,
-                                                             .group_id = CLUSTER_GROUP_ID,
-                                                             .term = message->term,
-                                                             .index = message->index,
-                                                             .granted = is_wanted || has_it};
+        flight_add(cluster, &(struct raft_message){.kind = RAFT_MESSAGE_SNAPSHOT_REPLY,
+                                                   .from = node->id,
+                                                   .to = message->from,
+                                                   .group_id = CLUSTER_GROUP_ID,
+                                                   .term = message->term,
+                                                   .index = message->index,
+                                                   .granted = is_wanted || has_it});
 }
 
 static void receive_message(struct cluster *cluster, struct cluster_node *node,
@@ -978,8 +915,7 @@ void cluster_deliver(struct cluster *cluster, size_t position)
 void cluster_inject(struct cluster *cluster, const struct raft_message *message,
                     const uint64_t *values)
 {
-    struct cluster_flight *flight = flight_add(cluster);
-    flight->message = *message;
+    struct cluster_flight *flight = flight_add(cluster, message);
     flight->message.group_id = CLUSTER_GROUP_ID;
     flight_set_entries(flight, message->entries, values, message->entry_count);
 }

@@ -26,6 +26,10 @@ struct cluster_record {
     uint64_t value;
 };
 
+/* Position of the first of these records, in the order of a log, that ends at or behind index;
+ * count when all end before it (record.c). */
+size_t cluster_record_find(const struct cluster_record *records, size_t count, uint64_t index);
+
 struct cluster_log {
     struct cluster_record *records;
     size_t count;

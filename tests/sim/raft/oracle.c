@@ -78,24 +78,10 @@ void oracle_saw_entry(struct oracle *oracle, const struct cluster_record *record
     *place = sighting;
 }
 
-/* Position in the ledger of the entry that ends at index; ledger_count when it is not there. */
-static size_t ledger_find(const struct oracle *oracle, uint64_t index)
-{
-    size_t low = 0;
-    size_t high = oracle->ledger_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (oracle->ledger[middle].entry.last_index < index)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 bool oracle_saw_commit(struct oracle *oracle, const struct cluster_record *record)
 {
-    size_t position = ledger_find(oracle, record->entry.last_index);
+    size_t position =
+        cluster_record_find(oracle->ledger, oracle->ledger_count, record->entry.last_index);
     if (position < oracle->ledger_count) {
         ensure(is_same(&oracle->ledger[position], record)); /* state-machine safety */
         return false;

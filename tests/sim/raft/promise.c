@@ -14,17 +14,9 @@ static bool log_has(const struct cluster_log *log, uint64_t index, uint64_t term
 {
     if (index <= log->snapshot_index)
         return index < log->snapshot_index || term == log->snapshot_term;
-    size_t low = 0;
-    size_t high = log->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (log->records[middle].entry.last_index < index)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < log->count && log->records[low].entry.last_index == index &&
-           log->records[low].entry.term == term;
+    size_t position = cluster_record_find(log->records, log->count, index);
+    return position < log->count && log->records[position].entry.last_index == index &&
+           log->records[position].entry.term == term;
 }
 
 static bool is_on_disk(const struct cluster_node *node, uint64_t index)
