@@ -7,7 +7,8 @@
  * that its registration makes it (controller_upkeep.h).
  *
  * One that was unregistered does not come back by being left running or started again: what stands
- * in its data directory is no part of the cluster any more.
+ * in its data directory is no part of the cluster any more.  Neither does one on an older copy of
+ * its data directory (cluster_directory_judge()).
  *
  * Locality: shard 0.
  */
@@ -56,6 +57,8 @@ static bool read_broker(const struct register_broker_request *message,
     broker->incarnation = message->incarnation;
     broker->kafka_port = message->kafka_port;
     broker->peer_port = message->peer_port;
+    broker->directory_id = message->directory_id;
+    broker->directory_starts = (uint64_t)message->directory_starts;
     return copy_text(broker->kafka_host, message->kafka_host) &&
            copy_text(broker->peer_host, message->peer_host) &&
            copy_text(broker->rack, message->rack);

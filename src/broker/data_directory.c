@@ -3,7 +3,8 @@
  * data_directory.c -- see data_directory.h.
  *
  * `meta`: magic, format version, cluster id, broker id, directory id, first founded group id,
- * number of founders, each with broker id and directory id, CRC-32C; big-endian.
+ * number of founders, each with broker id and directory id, number of starts (from format 3 on),
+ * CRC-32C; big-endian.
  */
 #include "broker/data_directory.h"
 
@@ -23,7 +24,8 @@
 #include <string.h>
 
 #define META_MAGIC 0x464c4f54u /* "FLOT" */
-#define META_FORMAT 2
+#define META_FORMAT 3
+#define META_FORMAT_LEAST 2 /* without the number of starts */
 #define META_BYTES_MAX 4096
 #define PATH_BYTES_MAX 4096
 
@@ -71,6 +73,7 @@ static int meta_write(const struct data_directory *directory)
         wire_write_uint32(&writer, directory->founders[i].broker_id);
         wire_write_uuid(&writer, &directory->founders[i].directory_id);
     }
+    wire_write_int64(&writer, (int64_t)directory->starts);
     uint32_t crc = crc32c(0, writer.buf->data, wire_writer_length(&writer));
     wire_write_uint32(&writer, crc);
     int result = io_path_replace(path, writer.buf->data, wire_writer_length(&writer));
@@ -96,13 +99,15 @@ static bool meta_decode(struct data_directory *directory, const struct buf *cont
 {
     struct wire_cursor cursor;
     wire_cursor_init(&cursor, content->data, content->length_bytes, NULL);
-    bool is_meta =
-        wire_read_uint32(&cursor) == META_MAGIC && wire_read_uint32(&cursor) == META_FORMAT;
+    bool is_meta = wire_read_uint32(&cursor) == META_MAGIC;
+    uint32_t format = wire_read_uint32(&cursor);
+    is_meta = is_meta && format >= META_FORMAT_LEAST && format <= META_FORMAT;
     directory->cluster_id = wire_read_uuid(&cursor);
     directory->broker_id = wire_read_uint32(&cursor);
     directory->id = wire_read_uuid(&cursor);
     directory->first_founded_group_id = (uint64_t)wire_read_int64(&cursor);
     is_meta = founders_decode(directory, &cursor) && is_meta;
+    directory->starts = format >= 3 ? (uint64_t)wire_read_int64(&cursor) : 0;
     size_t checked = content->length_bytes - wire_remaining(&cursor);
     uint32_t crc = wire_read_uint32(&cursor);
     return wire_expect_end(&cursor) && is_meta && crc == crc32c(0, content->data, checked);
@@ -185,16 +190,18 @@ bool data_directory_open(struct data_directory *directory, const struct broker_c
             snprintf(error, error_size, "%s is damaged or of an unknown format", path);
             return false;
         }
-        return check_owner(directory, config, &cluster_id, error, error_size);
-    }
-    if (result == -ENOENT) {
+        if (!check_owner(directory, config, &cluster_id, error, error_size)) {
+            return false;
+        }
+    } else if (result == -ENOENT) {
         directory->cluster_id = cluster_id;
         directory->broker_id = config->broker_id;
         directory->id = *fresh_id;
         directory->first_founded_group_id = DATA_DIRECTORY_NO_LIMIT;
         result = sync_name(directory);
-        result = result != 0 ? result : meta_write(directory);
     }
+    directory->starts++;
+    result = result != 0 ? result : meta_write(directory);
     if (result != 0) {
         snprintf(error, error_size, "cannot read or write %s: %s", path, strerror(-result));
     }

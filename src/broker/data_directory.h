@@ -6,6 +6,10 @@
  * A directory has an id of its own, made up when it is.  A broker whose directory was lost comes
  * back with another one, and is known by that not to remember what it promised (founding.h).
  *
+ * It counts how often it was opened, durably before anything else is done with it.  The cluster
+ * remembers the count, so that an older copy of the directory is known by a count that was there
+ * already (cluster/directory.c).
+ *
  * Locality: the main thread before the shards run; the setters block and run where that is allowed,
  * one at a time.
  */
@@ -33,6 +37,7 @@ struct data_directory {
     struct uuid cluster_id;
     uint32_t broker_id;
     struct uuid id;
+    uint64_t starts; /* how often it was opened, this time included */
     /* Ascending by broker id; none until they are known. */
     struct data_directory_founder founders[DATA_DIRECTORY_FOUNDERS_MAX];
     uint32_t founder_count;
@@ -47,9 +52,9 @@ struct data_directory {
  */
 struct uuid data_directory_cluster_id(const char *cluster_name);
 
-/* Makes or opens the directory, locks it, and makes or checks `meta`; fresh_id is the id of a
- * directory that is made now.  False with a message; another broker's or cluster's directory is
- * refused with both ids named. */
+/* Makes or opens the directory, locks it, makes or checks `meta`, and counts the start; fresh_id is
+ * the id of a directory that is made now.  False with a message; another broker's or cluster's
+ * directory is refused with both ids named. */
 bool data_directory_open(struct data_directory *directory, const struct broker_config *config,
                          const struct uuid *fresh_id, char *error, size_t error_size);
 

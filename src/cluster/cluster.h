@@ -49,6 +49,8 @@ struct cluster_broker {
     uint16_t peer_port;
     char rack[CLUSTER_HOST_BYTES_MAX + 1]; /* "": none */
     bool is_leaving; /* gets no new replicas; those it has move away, and then it is unregistered */
+    struct uuid directory_id;  /* of its data; zero: not said, by an earlier version */
+    uint64_t directory_starts; /* how many times it was started on that, this time included */
 };
 
 /* How a replica stands in a reassignment: was it one before, and is it to be one after? */
@@ -154,6 +156,25 @@ uint64_t cluster_next_group_id(const struct cluster_metadata *metadata);
 
 /* Replicas the metadata has on a broker, those that come and go included. */
 uint64_t cluster_broker_replica_count(const struct cluster_metadata *metadata, uint32_t id);
+
+/* What is known of the data directory that a broker comes with (directory.c). */
+enum cluster_directory_verdict {
+    CLUSTER_DIRECTORY_CURRENT,  /* nothing newer is known */
+    CLUSTER_DIRECTORY_LEFT,     /* the broker left the cluster with it, and is not registered */
+    CLUSTER_DIRECTORY_REPLACED, /* the broker is registered with another one since */
+    CLUSTER_DIRECTORY_OLD_COPY, /* the broker was started on it more often, or at the same count as
+                                 * another process: what was promised then this copy may not have */
+};
+
+/* Of the claim's id, incarnation and directory.  All verdicts but CURRENT are for good, whatever
+ * else is committed meanwhile. */
+enum cluster_directory_verdict cluster_directory_judge(const struct cluster_metadata *metadata,
+                                                       const struct cluster_broker *claim);
+/* How a registration is refused for it: NONE for CURRENT, BROKER_ID_NOT_REGISTERED for LEFT, else
+ * STALE_BROKER_EPOCH. */
+enum wire_error cluster_directory_error(enum cluster_directory_verdict verdict);
+/* What is wrong and what to do, for whoever started the broker. */
+const char *cluster_directory_text(enum cluster_directory_verdict verdict);
 
 /* Where a broker stands among the replicas; false when it is none. */
 bool cluster_partition_find_replica(const struct cluster_partition *partition, uint32_t broker_id,

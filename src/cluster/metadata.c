@@ -44,6 +44,7 @@ static void metadata_clear(struct cluster_metadata *metadata)
         topic_config_clear(&metadata->broker_configs[i].config);
     }
     memory_free(metadata->broker_configs);
+    memory_free(metadata->given_up);
     map_free(&metadata->topics_by_id);
     map_free(&metadata->topics_by_likeness);
     map_free(&metadata->groups);

@@ -7,7 +7,8 @@
  *
  * Invariants: brokers ascend by id; topics ascend by name; no two topics have an equal likeness
  * (topic_name.h); inside a topic the group ids ascend with the partition number, and all are below
- * next_group_id; groups maps exactly the group ids of all partitions.
+ * next_group_id; groups maps exactly the group ids of all partitions; directories were given up in
+ * the order in which they stand, each once.
  *
  * Locality: the shard that owns the copy.
  */
@@ -22,11 +23,21 @@ struct broker_config_entry {
     struct topic_config config;
 };
 
+#define METADATA_GIVEN_UP_MAX CLUSTER_BROKERS_MAX
+
+/* A data directory that its broker does not come back with (directory.c). */
+struct given_up_directory {
+    uint32_t broker_id;
+    struct uuid directory_id;
+};
+
 struct cluster_metadata {
     struct cluster_broker *brokers;
     size_t broker_count;
     struct broker_config_entry *broker_configs; /* ascending by broker */
     size_t broker_config_count;
+    struct given_up_directory *given_up; /* oldest first; NULL: never any */
+    size_t given_up_count;
     struct topic_entry **topics;
     size_t topic_count;
     size_t topic_capacity;
@@ -49,6 +60,11 @@ struct topic_entry *metadata_find_id(const struct cluster_metadata *metadata,
 void metadata_put_broker(struct cluster_metadata *metadata, const struct cluster_broker *broker);
 /* Takes out the broker of this id, which is there. */
 void metadata_remove_broker(struct cluster_metadata *metadata, uint32_t id);
+
+/* Remembers that the broker gave the directory up; the oldest is forgotten when there are too many.
+ * Nothing when the id is zero. */
+void metadata_give_up_directory(struct cluster_metadata *metadata, uint32_t broker_id,
+                                const struct uuid *directory_id);
 
 /* The configs of a broker, or with id 0 of all, to be changed. */
 struct topic_config *metadata_broker_config(struct cluster_metadata *metadata, uint32_t broker_id);

@@ -38,9 +38,12 @@ void cluster_record_write_broker(struct wire_writer *writer, const struct cluste
         .peer_host = cluster_record_string(broker->peer_host),
         .peer_port = broker->peer_port,
         .rack = cluster_record_string(broker->rack),
+        .directory_id = broker->directory_id,
+        .directory_starts = (int64_t)broker->directory_starts,
     };
-    cluster_record_begin(writer, CLUSTER_RECORD_BROKER_REGISTERED);
-    broker_registered_record_encode(&record, CLUSTER_RECORD_VERSION, writer);
+    cluster_record_begin_version(writer, CLUSTER_RECORD_BROKER_REGISTERED,
+                                 CLUSTER_RECORD_BROKER_REGISTERED_VERSION);
+    broker_registered_record_encode(&record, CLUSTER_RECORD_BROKER_REGISTERED_VERSION, writer);
 }
 
 void cluster_record_write_leaving(struct wire_writer *writer, uint32_t broker_id, bool is_leaving)

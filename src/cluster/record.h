@@ -29,7 +29,8 @@
     X(REASSIGNMENT_COMPLETED, 10, reassignment_completed, LOG)                                     \
     X(BROKER_LEAVING, 11, broker_leaving, LOG_AND_SNAPSHOT)                                        \
     X(BROKER_UNREGISTERED, 12, broker_unregistered, LOG)                                           \
-    X(BROKER_CONFIG_CHANGED, 13, broker_config_changed, LOG_AND_SNAPSHOT)
+    X(BROKER_CONFIG_CHANGED, 13, broker_config_changed, LOG_AND_SNAPSHOT)                          \
+    X(DIRECTORY_GIVEN_UP, 14, directory_given_up, SNAPSHOT)
 
 enum cluster_record_kind {
 #define X(name, number, schema, place) CLUSTER_RECORD_##name = number,
@@ -47,6 +48,7 @@ enum cluster_record_place {
 /* The version that is written, of every kind but those named below. */
 #define CLUSTER_RECORD_VERSION 0
 #define CLUSTER_RECORD_TOPIC_STATE_VERSION 2
+#define CLUSTER_RECORD_BROKER_REGISTERED_VERSION 1
 
 /* What the arrays of a record may take when it is decoded. */
 #define CLUSTER_RECORD_DECODED_BYTES(length) (4096 + (size_t)(length)*32)

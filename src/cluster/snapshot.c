@@ -5,10 +5,10 @@
  *     int16 format version | uint32 checksum of all that follows | uint32 record count
  *     then for each record: uint32 length | record (record.h)
  *
- * First the counters, then the brokers by id, each that leaves with the record that says so, then
- * the configs of brokers that were set while they ran, then the topics by name, so that equal
- * states give equal bytes.  Bytes that come back are checked like any input: they may have been
- * damaged or made up.
+ * First the counters, then the data directories that were given up, then the brokers by id, each
+ * that leaves with the record that says so, then the configs of brokers that were set while they
+ * ran, then the topics by name, so that equal states give equal bytes.  Bytes that come back are
+ * checked like any input: they may have been damaged or made up.
  *
  * Locality: the shard that owns the copy.
  */
@@ -21,6 +21,7 @@
 #include "base/memory.h"
 #include "wire/broker_config_changed.h"
 #include "wire/cluster_counters.h"
+#include "wire/directory_given_up.h"
 #include "wire/topic_state.h"
 
 #define FORMAT_VERSION 0
@@ -118,6 +119,18 @@ static void write_broker(struct wire_writer *writer, const struct cluster_broker
     }
 }
 
+static void write_given_up(struct wire_writer *writer, const struct given_up_directory *given_up)
+{
+    struct directory_given_up_record record = {
+        .broker_id = given_up->broker_id,
+        .directory_id = given_up->directory_id,
+    };
+    size_t position = begin_record(writer);
+    cluster_record_begin(writer, CLUSTER_RECORD_DIRECTORY_GIVEN_UP);
+    directory_given_up_record_encode(&record, CLUSTER_RECORD_VERSION, writer);
+    end_record(writer, position);
+}
+
 static size_t configured_count(const struct cluster_metadata *metadata)
 {
     size_t count = 0;
@@ -155,9 +168,13 @@ void cluster_snapshot_write(const struct cluster_metadata *metadata, struct buf 
     wire_writer_init(&writer, 4096);
     wire_write_int16(&writer, FORMAT_VERSION);
     wire_write_uint32(&writer, 0);
-    wire_write_uint32(&writer, (uint32_t)(1 + metadata->broker_count + leaving_count(metadata) +
-                                          configured_count(metadata) + metadata->topic_count));
+    wire_write_uint32(&writer, (uint32_t)(1 + metadata->given_up_count + metadata->broker_count +
+                                          leaving_count(metadata) + configured_count(metadata) +
+                                          metadata->topic_count));
     write_counters(&writer, metadata);
+    for (size_t i = 0; i < metadata->given_up_count; i++) {
+        write_given_up(&writer, &metadata->given_up[i]);
+    }
     for (size_t i = 0; i < metadata->broker_count; i++) {
         write_broker(&writer, &metadata->brokers[i]);
     }
@@ -247,6 +264,20 @@ static bool restore_topic(struct cluster_metadata *metadata, struct wire_cursor 
     return true;
 }
 
+/* Each stands once, and there are no more than are kept. */
+static bool restore_given_up(struct cluster_metadata *metadata, struct wire_cursor *cursor,
+                             int16_t version)
+{
+    struct directory_given_up_record record;
+    size_t before = metadata->given_up_count;
+    if (!directory_given_up_record_decode(&record, version, cursor) || record.broker_id == 0 ||
+        before == METADATA_GIVEN_UP_MAX) {
+        return false;
+    }
+    metadata_give_up_directory(metadata, record.broker_id, &record.directory_id);
+    return metadata->given_up_count == before + 1;
+}
+
 /* Of a kind that stands in logs, too. */
 static bool restore_change(struct cluster_metadata *metadata, const uint8_t *record, size_t length)
 {
@@ -269,6 +300,8 @@ static bool restore_record(struct cluster_metadata *metadata, const uint8_t *rec
                (kind == CLUSTER_RECORD_BROKER_REGISTERED || kind == CLUSTER_RECORD_BROKER_LEAVING ||
                 kind == CLUSTER_RECORD_BROKER_CONFIG_CHANGED)) {
         good = restore_change(metadata, record, length);
+    } else if (good && kind == CLUSTER_RECORD_DIRECTORY_GIVEN_UP) {
+        good = restore_given_up(metadata, &cursor, version);
     } else if (good && kind == CLUSTER_RECORD_TOPIC_STATE) {
         good = restore_topic(metadata, &cursor, version);
     } else {

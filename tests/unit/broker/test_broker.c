@@ -5,7 +5,10 @@
  */
 #include "broker/broker.h"
 #include "broker/config_table.h"
+#include "broker/data_directory.h"
 
+#include "base/buf.h"
+#include "base/crc32c.h"
 #include "base/memory.h"
 #include "base/trace.h"
 #include "io/file.h"
@@ -259,6 +262,58 @@ static void test_damaged_meta_is_refused(void **state)
     expect_refusal(fixture, "damaged");
 }
 
+static struct data_directory open_directory(struct fixture *fixture, uint64_t fresh)
+{
+    char error[512] = "";
+    struct data_directory directory = {0};
+    struct uuid fresh_id = uuid_from_random(1, fresh);
+    unlock(fixture);
+    if (!data_directory_open(&directory, &fixture->config, &fresh_id, error, sizeof error)) {
+        fail_msg("%s", error);
+    }
+    return directory;
+}
+
+/* As the version before wrote it: format 2, without the number of starts. */
+static void make_meta_old(const struct fixture *fixture)
+{
+    char path[128];
+    struct buf *content = NULL;
+    snprintf(path, sizeof path, "%s/meta", fixture->directory);
+    assert_int_equal(io_path_read(path, 4096, &content), 0);
+    size_t length = content->length_bytes - sizeof(uint64_t) - sizeof(uint32_t);
+    assert_int_equal(content->data[7], 3);
+    content->data[7] = 2;
+    uint32_t crc = htonl(crc32c(0, content->data, length));
+    memcpy(content->data + length, &crc, sizeof crc);
+    assert_int_equal(io_path_replace(path, content->data, length + sizeof crc), 0);
+    buf_release(content);
+}
+
+static void test_starts_are_counted(void **state)
+{
+    struct fixture *fixture = *state;
+    struct data_directory first = open_directory(fixture, 1);
+    assert_int_equal(first.starts, 1);
+    const struct data_directory_founder founders[] = {{1, first.id}};
+    assert_int_equal(data_directory_set_founders(&first, founders, 1), 0);
+    assert_int_equal(data_directory_set_founding_limit(&first, 1234), 0);
+    struct data_directory second = open_directory(fixture, 2);
+    assert_int_equal(second.starts, 2);
+    assert_true(uuid_equal(&second.id, &first.id));
+    make_meta_old(fixture);
+    struct data_directory third = open_directory(fixture, 3);
+    assert_int_equal(third.starts, 1);
+    assert_true(uuid_equal(&third.id, &first.id));
+    assert_int_equal(third.founder_count, 1);
+    assert_int_equal(third.first_founded_group_id, 1234);
+    assert_int_equal(open_directory(fixture, 4).starts, 2);
+    reconfigure(fixture, "2", "ships");
+    expect_refusal(fixture, "belongs to broker 1"); /* which is no start */
+    reconfigure(fixture, "1", "ships");
+    assert_int_equal(open_directory(fixture, 5).starts, 3);
+}
+
 static void test_directory_in_use_is_refused(void **state)
 {
     struct fixture *fixture = *state;
@@ -305,6 +360,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bad_frames_close_the_connection, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_foreign_directory_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damaged_meta_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_starts_are_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_directory_in_use_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_busy_port_is_refused, set_up, tear_down),
     };

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_directories.c -- what a broker's data directory tells: that it left with it, that it has
+ * another one since, that this is an older copy; also when another record came first, and behind a
+ * snapshot.
+ */
+#include "cluster_fixture.h"
+
+#include "cluster/record.h"
+#include "wire/broker_registered.h"
+
+/* As it starts for the starts-th time on its directory; process tells processes apart. */
+static struct cluster_broker start(uint32_t id, uint64_t directory, uint64_t starts,
+                                   uint64_t process)
+{
+    struct cluster_broker broker = {
+        .id = id, .kafka_port = 1, .peer_port = 2, .directory_starts = starts};
+    snprintf(broker.kafka_host, sizeof broker.kafka_host, "k");
+    snprintf(broker.peer_host, sizeof broker.peer_host, "p");
+    broker.directory_id = fixture_id(directory);
+    broker.incarnation = fixture_id(1000 + process);
+    return broker;
+}
+
+static enum wire_error plan(const struct cluster_metadata *metadata,
+                            const struct cluster_broker *broker, struct wire_writer *record)
+{
+    struct cluster_problem problem;
+    wire_writer_init(record, 64);
+    cluster_plan_register_broker(metadata, broker, record, &problem);
+    if (problem.error != WIRE_ERROR_NONE) {
+        assert_string_equal(problem.message,
+                            cluster_directory_text(cluster_directory_judge(metadata, broker)));
+        wire_writer_free(record);
+    }
+    return problem.error;
+}
+
+static enum wire_error enter(struct cluster_metadata *metadata, const struct cluster_broker *broker)
+{
+    struct wire_writer record;
+    enum wire_error error = plan(metadata, broker, &record);
+    return error != WIRE_ERROR_NONE ? error : fixture_apply(metadata, &record).error;
+}
+
+static void leave(struct cluster_metadata *metadata, uint32_t id)
+{
+    struct wire_writer record;
+    struct cluster_problem problem;
+    wire_writer_init(&record, 64);
+    cluster_plan_decommission_broker(metadata, id, &record, &problem);
+    assert_string_equal(problem.message, "");
+    assert_int_equal(fixture_apply(metadata, &record).error, WIRE_ERROR_NONE);
+    wire_writer_init(&record, 64);
+    cluster_plan_unregister_broker(metadata, id, &record, &problem);
+    assert_string_equal(problem.message, "");
+    assert_int_equal(fixture_apply(metadata, &record).error, WIRE_ERROR_NONE);
+}
+
+/* Replaces the metadata by what its snapshot tells. */
+static void go_through_snapshot(struct cluster_metadata **metadata)
+{
+    struct cluster_metadata *copy = cluster_metadata_new();
+    struct buf *content = NULL;
+    cluster_snapshot_write(*metadata, &content);
+    assert_true(cluster_snapshot_restore(copy, content->data, content->length_bytes));
+    fixture_assert_equal(*metadata, copy);
+    buf_release(content);
+    cluster_metadata_free(*metadata);
+    *metadata = copy;
+}
+
+static void test_who_left_stays_away(void **state)
+{
+    (void)state;
+    struct cluster_metadata *metadata = fixture_cluster(2, NULL);
+    struct cluster_broker broker = start(3, 1, 1, 1);
+    struct wire_writer late;
+    assert_int_equal(enter(metadata, &broker), WIRE_ERROR_NONE);
+    /* Its registration is sent again, and overtaken. */
+    assert_int_equal(plan(metadata, &broker, &late), WIRE_ERROR_NONE);
+    leave(metadata, 3);
+    assert_int_equal(fixture_apply(metadata, &late).error, WIRE_ERROR_BROKER_ID_NOT_REGISTERED);
+    assert_null(cluster_broker_find(metadata, 3));
+    go_through_snapshot(&metadata);
+    assert_int_equal(enter(metadata, &broker), WIRE_ERROR_BROKER_ID_NOT_REGISTERED);
+    assert_int_equal(cluster_directory_judge(metadata, &broker), CLUSTER_DIRECTORY_LEFT);
+    broker = start(3, 1, 2, 2); /* nor when it is started again */
+    assert_int_equal(enter(metadata, &broker), WIRE_ERROR_BROKER_ID_NOT_REGISTERED);
+    broker = start(4, 1, 2, 2); /* a directory is one broker's */
+    assert_int_equal(enter(metadata, &broker), WIRE_ERROR_NONE);
+    cluster_metadata_free(metadata);
+}
+
+static void test_another_directory_takes_its_place(void **state)
+{
+    (void)state;
+    struct cluster_metadata *metadata = fixture_cluster(2, NULL);
+    struct cluster_broker first = start(3, 1, 7, 1);
+    struct cluster_broker second = start(3, 2, 1, 2);
+    assert_int_equal(enter(metadata, &first), WIRE_ERROR_NONE);
+    assert_int_equal(enter(metadata, &second), WIRE_ERROR_NONE);
+    for (uint32_t i = 0; i < 2; i++) {
+        first.directory_starts += i; /* also when it is started again */
+        assert_int_equal(cluster_directory_judge(metadata, &first), CLUSTER_DIRECTORY_REPLACED);
+        assert_int_equal(enter(metadata, &first), WIRE_ERROR_STALE_BROKER_EPOCH);
+        assert_int_equal(enter(metadata, &second), WIRE_ERROR_NONE);
+        go_through_snapshot(&metadata);
+    }
+    leave(metadata, 3);
+    assert_int_equal(cluster_directory_judge(metadata, &first), CLUSTER_DIRECTORY_LEFT);
+    assert_int_equal(cluster_directory_judge(metadata, &second), CLUSTER_DIRECTORY_LEFT);
+    cluster_metadata_free(metadata);
+}
+
+static void test_an_older_copy_is_known_by_its_count(void **state)
+{
+    (void)state;
+    struct cluster_metadata *metadata = fixture_cluster(2, NULL);
+    struct cluster_broker broker = start(3, 1, 5, 1);
+    struct cluster_broker older = start(3, 1, 4, 2);
+    struct cluster_broker equal = start(3, 1, 5, 2);
+    struct cluster_broker newer = start(3, 1, 6, 2);
+    struct wire_writer late;
+    assert_int_equal(plan(metadata, &older, &late), WIRE_ERROR_NONE);
+    assert_int_equal(enter(metadata, &broker), WIRE_ERROR_NONE);
+    assert_int_equal(fixture_apply(metadata, &late).error, WIRE_ERROR_STALE_BROKER_EPOCH);
+    go_through_snapshot(&metadata);
+    assert_int_equal(cluster_directory_judge(metadata, &older), CLUSTER_DIRECTORY_OLD_COPY);
+    assert_int_equal(cluster_directory_judge(metadata, &equal), CLUSTER_DIRECTORY_OLD_COPY);
+    assert_int_equal(enter(metadata, &equal), WIRE_ERROR_STALE_BROKER_EPOCH);
+    assert_int_equal(enter(metadata, &broker), WIRE_ERROR_NONE); /* itself, again */
+    assert_int_equal(enter(metadata, &newer), WIRE_ERROR_NONE);
+    assert_int_equal(cluster_directory_judge(metadata, &broker), CLUSTER_DIRECTORY_OLD_COPY);
+    cluster_metadata_free(metadata);
+}
+
+/* A record of version 0, as an earlier version wrote it. */
+static void test_records_that_tell_no_directory(void **state)
+{
+    (void)state;
+    struct cluster_metadata *metadata = fixture_cluster(2, NULL);
+    struct wire_writer writer;
+    struct broker_registered_record record = {
+        .broker_id = 3,
+        .incarnation = fixture_id(1),
+        .kafka_host = cluster_record_string("k"),
+        .kafka_port = 1,
+        .peer_host = cluster_record_string("p"),
+        .peer_port = 2,
+        .rack = cluster_record_string(""),
+    };
+    wire_writer_init(&writer, 64);
+    cluster_record_begin_version(&writer, CLUSTER_RECORD_BROKER_REGISTERED, 0);
+    broker_registered_record_encode(&record, 0, &writer);
+    assert_int_equal(fixture_apply(metadata, &writer).error, WIRE_ERROR_NONE);
+    assert_true(uuid_is_zero(&cluster_broker_find(metadata, 3)->directory_id));
+    leave(metadata, 3); /* which leaves nothing to remember */
+    struct cluster_broker broker = start(3, 1, 1, 1);
+    assert_int_equal(enter(metadata, &broker), WIRE_ERROR_NONE);
+    assert_int_equal(enter(metadata, &broker), WIRE_ERROR_NONE);
+    cluster_metadata_free(metadata);
+}
+
+static void test_the_newest_are_remembered(void **state)
+{
+    (void)state;
+    struct cluster_metadata *metadata = fixture_cluster(2, NULL);
+    for (uint64_t i = 1; i <= CLUSTER_BROKERS_MAX + 2; i++) {
+        struct cluster_broker broker = start(3, i, 1, i);
+        assert_int_equal(enter(metadata, &broker), WIRE_ERROR_NONE);
+    }
+    go_through_snapshot(&metadata);
+    struct cluster_broker second = start(3, 2, 9, 1);
+    assert_int_equal(cluster_directory_judge(metadata, &second), CLUSTER_DIRECTORY_REPLACED);
+    struct cluster_broker first = start(3, 1, 9, 1);
+    assert_int_equal(cluster_directory_judge(metadata, &first), CLUSTER_DIRECTORY_CURRENT);
+    cluster_metadata_free(metadata);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_who_left_stays_away),
+        cmocka_unit_test(test_another_directory_takes_its_place),
+        cmocka_unit_test(test_an_older_copy_is_known_by_its_count),
+        cmocka_unit_test(test_records_that_tell_no_directory),
+        cmocka_unit_test(test_the_newest_are_remembered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
