@@ -166,12 +166,12 @@ static void print_totals(const struct run *run)
            "%.1f s of a core, %.0f times as fast; faults %" PRIu64 " acked %" PRIu64
            " read %" PRIu64 " committed %" PRIu64 " generations %" PRIu64
            " offsets committed %" PRIu64 " compacted %" PRIu64 " configs %" PRIu64 " trims %" PRIu64
-           " joined %" PRIu64 " left %" PRIu64 "\n",
+           " joined %" PRIu64 " left %" PRIu64 " digest %016" PRIx64 "\n",
            run->done, run->failed, run->totals.steps, simulated_s, real_s, core_s,
            simulated_s / core_s, run->totals.faults, run->totals.acked, run->totals.read,
            run->totals.commits, run->totals.generations, run->totals.group_commits,
            run->totals.compacted, run->totals.altered, run->totals.trimmed, run->totals.joined,
-           run->totals.left);
+           run->totals.left, run->totals.digest);
 }
 
 int main(int argc, char **argv)

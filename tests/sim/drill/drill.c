@@ -542,6 +542,8 @@ bool drill_run(uint64_t seed, const char *with, bool is_verbose, const char *pro
     if (!good) {
         report(drill, with, program);
     }
+    totals->digest =
+        (totals->digest ^ sim_world_digest(drill->world)) * UINT64_C(0x9e3779b97f4a7c15);
     totals->steps += sim_world_steps(drill->world);
     totals->simulated_ns += sim_world_now_ns(drill->world);
     totals->acked += drill->history.acked;

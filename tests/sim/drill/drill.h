@@ -93,6 +93,7 @@ struct drill_totals {
     uint64_t trimmed;   /* deletions of records, acknowledged */
     uint64_t joined;    /* brokers */
     uint64_t left;      /* likewise */
+    uint64_t digest;    /* of every event of every seed: what was simulated, in one number */
 };
 
 /* Runs a seed to its end, with these faults (swarm_add_faults()) beside those it draws.  True:
