@@ -22,9 +22,9 @@ static void events_put(struct sim_events *events, uint32_t position, struct sim_
     slot.event->position = position;
 }
 
-static void events_move_up(struct sim_events *events, uint32_t position)
+/* Puts the slot at a free position or above it. */
+static void events_move_up(struct sim_events *events, uint32_t position, struct sim_event_slot slot)
 {
-    struct sim_event_slot slot = events->slots[position];
     while (position > 1) {
         uint32_t parent = (position + CHILDREN - 2) / CHILDREN;
         if (!slot_is_before(&slot, &events->slots[parent])) {
@@ -36,24 +36,26 @@ static void events_move_up(struct sim_events *events, uint32_t position)
     events_put(events, position, slot);
 }
 
-static void events_move_down(struct sim_events *events, uint32_t position)
+/* Fills a free position with the first of what is below it, and so on: what is free then is a leaf.
+ * What takes its place comes from the end of the heap and belongs near a leaf, so moving it up from
+ * there costs less than holding it against every child on the way down. */
+static uint32_t events_sink(struct sim_events *events, uint32_t position)
 {
-    struct sim_event_slot slot = events->slots[position];
     for (;;) {
         uint32_t first = (position - 1) * CHILDREN + 2;
-        uint32_t least = 0;
-        for (uint32_t child = first; child < first + CHILDREN && child <= events->count; child++) {
-            if (least == 0 || slot_is_before(&events->slots[child], &events->slots[least])) {
+        uint32_t end = first + CHILDREN <= events->count + 1 ? first + CHILDREN : events->count + 1;
+        if (first >= end) {
+            return position;
+        }
+        uint32_t least = first;
+        for (uint32_t child = first + 1; child < end; child++) {
+            if (slot_is_before(&events->slots[child], &events->slots[least])) {
                 least = child;
             }
-        }
-        if (least == 0 || !slot_is_before(&events->slots[least], &slot)) {
-            break;
         }
         events_put(events, position, events->slots[least]);
         position = least;
     }
-    events_put(events, position, slot);
 }
 
 void sim_events_free(struct sim_events *events)
@@ -74,16 +76,16 @@ static void events_grow(struct sim_events *events)
 void sim_event_schedule(struct sim_events *events, struct sim_event *event, uint64_t at_ns)
 {
     require(event->run != NULL);
-    if (event->position == 0) {
+    struct sim_event_slot slot = {at_ns, events->next_sequence++, event};
+    uint32_t position = event->position;
+    if (position == 0) {
         events_grow(events);
-        events->count++;
-        event->position = events->count;
+        position = ++events->count;
+    } else if (slot_is_before(&events->slots[position], &slot)) {
+        position = events_sink(events, position);
     }
     event->at_ns = at_ns;
-    events_put(events, event->position,
-               (struct sim_event_slot){at_ns, events->next_sequence++, event});
-    events_move_up(events, event->position);
-    events_move_down(events, event->position);
+    events_move_up(events, position, slot);
 }
 
 void sim_event_cancel(struct sim_events *events, struct sim_event *event)
@@ -96,9 +98,7 @@ void sim_event_cancel(struct sim_events *events, struct sim_event *event)
     struct sim_event_slot last = events->slots[events->count--];
     event->position = 0;
     if (last.event != event) {
-        events_put(events, position, last);
-        events_move_up(events, position);
-        events_move_down(events, last.event->position);
+        events_move_up(events, events_sink(events, position), last);
     }
 }
 
