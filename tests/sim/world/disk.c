@@ -18,12 +18,20 @@
 
 /* ---- Names of one directory ---- */
 
-static struct directory_entry *names_find(const struct directory_names *names, const char *name,
-                                          size_t length)
+static uint64_t name_hash(const char *name)
 {
+    uint64_t hash = 1469598103934665603ull;
+    for (; *name != 0; name++) {
+        hash = (hash ^ (uint8_t)*name) * 1099511628211ull;
+    }
+    return hash;
+}
+
+static struct directory_entry *names_find(const struct directory_names *names, const char *name)
+{
+    uint64_t hash = name_hash(name);
     for (size_t i = 0; i < names->count; i++) {
-        if (strncmp(names->entries[i].name, name, length) == 0 &&
-            names->entries[i].name[length] == 0) {
+        if (names->entries[i].hash == hash && strcmp(names->entries[i].name, name) == 0) {
             return &names->entries[i];
         }
     }
@@ -32,7 +40,7 @@ static struct directory_entry *names_find(const struct directory_names *names, c
 
 static void names_unset(struct directory_names *names, const char *name)
 {
-    struct directory_entry *entry = names_find(names, name, strlen(name));
+    struct directory_entry *entry = names_find(names, name);
     if (entry != NULL) {
         struct directory_entry gone = *entry;
         *entry = names->entries[--names->count];
@@ -44,7 +52,7 @@ static void names_unset(struct directory_names *names, const char *name)
 static void names_set(struct directory_names *names, const char *name, struct sim_inode *inode)
 {
     inode_hold(inode);
-    struct directory_entry *entry = names_find(names, name, strlen(name));
+    struct directory_entry *entry = names_find(names, name);
     if (entry != NULL) {
         struct sim_inode *replaced = entry->inode;
         entry->inode = inode;
@@ -56,13 +64,16 @@ static void names_set(struct directory_names *names, const char *name, struct si
         names->entries =
             own_reallocate(names->entries, names->capacity * sizeof(struct directory_entry));
     }
-    names->entries[names->count++] = (struct directory_entry){own_duplicate(name), inode};
+    names->entries[names->count++] =
+        (struct directory_entry){own_duplicate(name), name_hash(name), inode};
 }
 
 static void names_clear(struct directory_names *names)
 {
     while (names->count > 0) {
-        names_unset(names, names->entries[names->count - 1].name);
+        struct directory_entry gone = names->entries[--names->count];
+        own_free(gone.name);
+        inode_release(gone.inode);
     }
     own_free(names->entries);
     *names = (struct directory_names){0};
@@ -137,8 +148,7 @@ struct walk {
 static int walk_enter(struct walk *walk)
 {
     struct sim_inode *directory = walk->directories[walk->depth - 1];
-    const struct directory_entry *entry =
-        names_find(&directory->seen, walk->name, strlen(walk->name));
+    const struct directory_entry *entry = names_find(&directory->seen, walk->name);
     if (entry == NULL) {
         return -ENOENT;
     }
@@ -202,7 +212,7 @@ int disk_find(struct sim_disk *disk, const char *path, struct sim_inode **inode)
         *inode = parent;
         return 0;
     }
-    struct directory_entry *entry = names_find(&parent->seen, name, strlen(name));
+    struct directory_entry *entry = names_find(&parent->seen, name);
     *inode = entry != NULL ? entry->inode : NULL;
     return entry != NULL ? 0 : -ENOENT;
 }
@@ -259,7 +269,7 @@ int disk_remove(struct sim_disk *disk, const char *path)
     if (result != 0) {
         return result;
     }
-    struct directory_entry *entry = names_find(&parent->seen, name, strlen(name));
+    struct directory_entry *entry = names_find(&parent->seen, name);
     if (entry == NULL) {
         return -ENOENT;
     }
@@ -284,8 +294,8 @@ int disk_rename(struct sim_disk *disk, const char *from, const char *to)
     if (result != 0) {
         return result;
     }
-    struct directory_entry *source = names_find(&from_parent->seen, from_name, strlen(from_name));
-    struct directory_entry *target = names_find(&to_parent->seen, to_name, strlen(to_name));
+    struct directory_entry *source = names_find(&from_parent->seen, from_name);
+    struct directory_entry *target = names_find(&to_parent->seen, to_name);
     if (source == NULL) {
         return -ENOENT;
     }

@@ -142,37 +142,50 @@ struct walk {
     void *context;
 };
 
+struct walk_child {
+    const char *name;
+    struct sim_inode *inode;
+};
+
 static int compare_names(const void *one, const void *other)
 {
-    return strcmp(*(const char *const *)one, *(const char *const *)other);
+    return strcmp(((const struct walk_child *)one)->name, ((const struct walk_child *)other)->name);
 }
 
-static bool walk_directory(const struct walk *walk, struct sim_disk *disk, const char *path)
+/* path: with room for DISK_PATH_SIZE bytes, and as it was again afterwards. */
+static bool walk_directory(const struct walk *walk, const struct sim_inode *directory, char *path)
 {
-    struct sim_inode *directory = NULL;
+    size_t length = strlen(path);
     size_t count = 0;
     bool goes_on = true;
-    int result = disk_find(disk, path, &directory);
-    ensure(result == 0);
     while (disk_name_at(directory, count) != NULL) {
         count++;
     }
-    const char **names = own_allocate(count * sizeof *names);
+    struct walk_child *children = own_allocate(count * sizeof *children);
     for (size_t i = 0; i < count; i++) {
-        names[i] = disk_name_at(directory, i);
+        children[i] = (struct walk_child){disk_name_at(directory, i), disk_child_at(directory, i)};
     }
-    qsort(names, count, sizeof *names, compare_names);
+    qsort(children, count, sizeof *children, compare_names);
     for (size_t i = 0; i < count && goes_on; i++) {
-        char child[DISK_PATH_SIZE];
-        struct sim_inode *inode = NULL;
-        snprintf(child, sizeof child, "%s%s%s", path, path[0] != 0 ? "/" : "", names[i]);
-        result = disk_find(disk, child, &inode);
-        ensure(result == 0);
-        goes_on = inode_is_directory(inode) ? walk_directory(walk, disk, child)
-                                            : walk->visit(child, inode, walk->context);
+        int printed = snprintf(path + length, DISK_PATH_SIZE - length, "%s%s",
+                               length > 0 ? "/" : "", children[i].name);
+        ensure(printed > 0 && (size_t)printed < DISK_PATH_SIZE - length);
+        goes_on = inode_is_directory(children[i].inode)
+                      ? walk_directory(walk, children[i].inode, path)
+                      : walk->visit(path, children[i].inode, walk->context);
+        path[length] = 0;
     }
-    own_free(names);
+    own_free(children);
     return goes_on;
+}
+
+static void walk_disk(const struct walk *walk, struct sim_disk *disk)
+{
+    char path[DISK_PATH_SIZE] = "";
+    struct sim_inode *root = NULL;
+    int result = disk_find(disk, "", &root);
+    ensure(result == 0);
+    (void)walk_directory(walk, root, path);
 }
 
 struct listing {
@@ -191,7 +204,7 @@ void sim_disk_list(const struct sim_host *host,
                    void *context)
 {
     struct listing listing = {visit, context};
-    walk_directory(&(struct walk){list_file, &listing}, host->disk, "");
+    walk_disk(&(struct walk){list_file, &listing}, host->disk);
 }
 
 /* ---- Rot ---- */
@@ -232,13 +245,13 @@ bool sim_disk_rot(struct sim_host *host, const char *part, struct prng *prng, ch
 {
     struct rot rot = {.part = part, .is_counting = true};
     struct walk walk = {rot_visit, &rot};
-    walk_directory(&walk, host->disk, "");
+    walk_disk(&walk, host->disk);
     if (rot.total == 0) {
         return false;
     }
     rot.is_counting = false;
     rot.byte = prng_below(prng, rot.total);
-    walk_directory(&walk, host->disk, "");
+    walk_disk(&walk, host->disk);
     ensure(rot.inode != NULL);
     inode_rot(rot.inode, rot.position, (unsigned)prng_below(prng, 8));
     if (path != NULL) {

@@ -18,6 +18,7 @@ struct inode_sector {
 
 struct directory_entry {
     char *name;
+    uint64_t hash;           /* of the name */
     struct sim_inode *inode; /* held */
 };
 
