@@ -3,11 +3,13 @@
  * fiber.c -- see fiber.h.  Stacks are kept for the next fiber: a long run starts thousands.
  */
 #define _GNU_SOURCE
+#undef _FORTIFY_SOURCE /* its longjmp() refuses to leave a stack for another one */
 #include "fiber.h"
 
 #include "base/assert.h"
 #include "own_memory.h"
 
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -21,19 +23,49 @@
 #define FIBER_STACK_BYTES (2u * 1024 * 1024)
 #define FIBER_GUARD_BYTES 4096u
 
+/* Where a stack was left.  The context is for its beginning; from then on the jump is taken, which
+ * asks the kernel for nothing (a context's switch sets the signal mask, twice a change of stacks).
+ * The sanitizers know of contexts only. */
+struct machine {
+    ucontext_t context;
+    jmp_buf jump;
+    bool has_jump;
+};
+
 struct sim_fiber {
     struct list_node node; /* of its process, or of the spare ones */
     struct sim_event wake;
     struct sim_process *process;
     void (*run)(void *context);
     void *context;
-    ucontext_t machine;
+    struct machine machine;
     uint8_t *stack; /* FIBER_GUARD_BYTES + FIBER_STACK_BYTES */
     bool is_parked;
     bool is_over;
 };
 
-static ucontext_t scheduler;
+static struct machine scheduler;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+static void machine_switch(struct machine *from, struct machine *to)
+{
+    int result = swapcontext(&from->context, &to->context);
+    ensure(result == 0);
+}
+#else
+static void machine_switch(struct machine *from, struct machine *to)
+{
+    from->has_jump = true;
+    if (_setjmp(from->jump) != 0) {
+        return;
+    }
+    if (to->has_jump) {
+        _longjmp(to->jump, 1);
+    }
+    setcontext(&to->context);
+    unreachable_code();
+}
+#endif
 
 #if defined(__SANITIZE_ADDRESS__)
 static const void *scheduler_stack;
@@ -47,8 +79,7 @@ static void fiber_enter(struct sim_fiber *fiber)
     __sanitizer_start_switch_fiber(&fake_stack, fiber->stack + FIBER_GUARD_BYTES,
                                    FIBER_STACK_BYTES);
 #endif
-    int result = swapcontext(&scheduler, &fiber->machine);
-    ensure(result == 0);
+    machine_switch(&scheduler, &fiber->machine);
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_finish_switch_fiber(fake_stack, NULL, NULL);
 #endif
@@ -61,8 +92,7 @@ static void fiber_give_way(struct sim_fiber *fiber)
     __sanitizer_start_switch_fiber(fiber->is_over ? NULL : &fake_stack, scheduler_stack,
                                    scheduler_stack_bytes);
 #endif
-    int result = swapcontext(&fiber->machine, &scheduler);
-    ensure(result == 0);
+    machine_switch(&fiber->machine, &scheduler);
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_finish_switch_fiber(fake_stack, NULL, NULL);
 #endif
@@ -109,13 +139,15 @@ static struct sim_fiber *fiber_allocate(void)
 }
 
 /* Apart, because to the compiler getcontext() may return twice. */
-static __attribute__((noinline)) void machine_init(ucontext_t *machine, uint8_t *stack)
+static __attribute__((noinline)) void machine_init(struct machine *machine, uint8_t *stack)
 {
-    getcontext(machine);
-    machine->uc_stack.ss_sp = stack;
-    machine->uc_stack.ss_size = FIBER_STACK_BYTES;
-    machine->uc_link = NULL;
-    makecontext(machine, fiber_main, 0);
+    ucontext_t *context = &machine->context;
+    getcontext(context);
+    context->uc_stack.ss_sp = stack;
+    context->uc_stack.ss_size = FIBER_STACK_BYTES;
+    context->uc_link = NULL;
+    makecontext(context, fiber_main, 0);
+    machine->has_jump = false;
 }
 
 struct sim_fiber *fiber_new(struct sim_process *process, void (*run)(void *context), void *context)
