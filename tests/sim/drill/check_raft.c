@@ -28,6 +28,8 @@
 #include "raft/raft.h"
 #include "replica/group.h"
 
+#include <string.h>
+
 /* Committed entries from first on, up to the next run, are of this term. */
 struct run {
     uint64_t first;
@@ -68,12 +70,22 @@ struct seen {
     uint64_t durable; /* committed and durable here: must be there for ever */
 };
 
+/* Where the replicas of a shard were met at the last look, in the order of its table: nearly always
+ * each is met there again, and need not be looked for. */
+struct places {
+    struct seen **seen; /* NULL: unknown */
+    size_t count;
+};
+
 struct check_raft {
     struct drill *drill;
     struct map truths;
     struct map seen[SWARM_BROKERS_MAX + 1]; /* by group */
-    uint64_t looks[SWARM_BROKERS_MAX + 1];  /* at each host */
-    uint64_t hosts;                         /* bit per host: those that are looked at now */
+    struct places places[SWARM_BROKERS_MAX + 1][SWARM_SHARDS_MAX];
+    uint64_t looks[SWARM_BROKERS_MAX + 1]; /* at each host */
+    size_t met[SWARM_BROKERS_MAX + 1];     /* replicas that ran at the latest of these looks */
+    size_t still[SWARM_BROKERS_MAX + 1];   /* those of them that ran at the look before, too */
+    uint64_t hosts;                        /* bit per host: those that are looked at now */
     bool is_looking_on; /* nothing happened since the last look but a fault of the atlas */
     uint64_t commits;
 };
@@ -359,10 +371,11 @@ static bool is_unchanged(const struct replica_group *group, const struct seen *s
 }
 
 static void look(struct check_raft *check, uint32_t host, uint32_t start,
-                 const struct replica_group *group)
+                 const struct replica_group *group, struct seen *seen)
 {
     const struct raft *raft = group->raft;
-    struct seen *seen = seen_of(check, host, group->id);
+    check->met[host]++;
+    check->still[host] += seen->look + 1 == check->looks[host] ? 1 : 0;
     seen->look = check->looks[host];
     if (is_unchanged(group, seen, start)) {
         return;
@@ -404,9 +417,13 @@ static void look(struct check_raft *check, uint32_t host, uint32_t start,
     seen->high_watermark = group->high_watermark;
 }
 
-/* Replicas that ended unseen since the last look have saved at most what there is by now. */
-static void note_ends(struct check_raft *check, uint32_t host)
+/* Replicas that ended unseen since the last look have saved at most what there is by now.  None did
+ * when all that met_before ran at that look still do. */
+static void note_ends(struct check_raft *check, uint32_t host, size_t met_before)
 {
+    if (check->still[host] == met_before) {
+        return;
+    }
     size_t position = 0;
     struct seen *seen;
     while ((seen = map_next(&check->seen[host], &position)) != NULL) {
@@ -416,16 +433,37 @@ static void note_ends(struct check_raft *check, uint32_t host)
     }
 }
 
+static struct seen *seen_at(struct check_raft *check, uint32_t host, struct places *places,
+                            size_t position, uint64_t group_id)
+{
+    if (position >= places->count) {
+        size_t count = position * 2 + 16;
+        places->seen = memory_reallocate(places->seen, count * sizeof(struct seen *));
+        memset(places->seen + places->count, 0, (count - places->count) * sizeof(struct seen *));
+        places->count = count;
+    }
+    struct seen *seen = places->seen[position];
+    if (seen == NULL || seen->group_id != group_id) {
+        seen = seen_of(check, host, group_id);
+        places->seen[position] = seen;
+    }
+    return seen;
+}
+
 static void look_at_host(struct check_raft *check, uint32_t host)
 {
     struct broker *broker = sim_host_broker(check->drill->hosts[host]);
     uint32_t start = sim_host_starts(check->drill->hosts[host]);
+    check->met[host] = 0;
+    check->still[host] = 0;
+    require(broker == NULL || broker_shard_count(broker) <= SWARM_SHARDS_MAX);
     for (uint32_t i = 0; broker != NULL && i < broker_shard_count(broker); i++) {
         struct replica_manager *replicas = broker_shard_at(broker, i)->replicas;
+        struct places *places = &check->places[host][i];
         const struct replica_group *group;
         size_t position = 0;
         while (replicas != NULL && (group = replica_group_next(replicas, &position)) != NULL) {
-            look(check, host, start, group);
+            look(check, host, start, group, seen_at(check, host, places, position, group->id));
         }
     }
 }
@@ -433,18 +471,20 @@ static void look_at_host(struct check_raft *check, uint32_t host)
 void check_raft_run(struct check_raft *check)
 {
     struct drill *drill = check->drill;
+    size_t met_before[SWARM_BROKERS_MAX + 1];
     check->hosts = sim_world_take_stirred(drill->world);
     for (uint32_t host = 1; check->hosts != 0 && host <= drill->swarm.brokers; host++) {
         check->looks[host] += check->hosts >> host & 1;
     }
     for (uint32_t host = 1; check->hosts != 0 && host <= drill->swarm.brokers; host++) {
         if ((check->hosts >> host & 1) != 0) {
+            met_before[host] = check->met[host];
             look_at_host(check, host);
         }
     }
     for (uint32_t host = 1; check->hosts != 0 && host <= drill->swarm.brokers; host++) {
         if ((check->hosts >> host & 1) != 0) {
-            note_ends(check, host);
+            note_ends(check, host, met_before[host]);
         }
     }
 }
@@ -481,6 +521,11 @@ static void forget_host(struct check_raft *check, uint32_t host)
     }
     map_free(&check->seen[host]);
     map_init(&check->seen[host]);
+    for (uint32_t i = 0; i < SWARM_SHARDS_MAX; i++) {
+        memory_free(check->places[host][i].seen);
+        check->places[host][i] = (struct places){0};
+    }
+    check->met[host] = 0;
 }
 
 void check_raft_injured(struct check_raft *check, uint32_t host)

@@ -68,7 +68,7 @@ static void draw_size(struct swarm *swarm, struct prng *prng)
     static const uint32_t brokers[] = {3, 3, 3, 3, 4, 5, 5, 7};
     swarm->brokers = brokers[prng_below(prng, sizeof brokers / sizeof brokers[0])];
     swarm->controllers = swarm->brokers >= 5 && chance(prng, 50) ? 5 : 3;
-    swarm->shards = between(prng, 1, 3);
+    swarm->shards = between(prng, 1, SWARM_SHARDS_MAX);
     swarm->heartbeat_ms = between(prng, 20, 150);
     swarm->election_ms = swarm->heartbeat_ms * between(prng, 4, 8);
     swarm->election_ms = swarm->election_ms < 150 ? 150 : swarm->election_ms;

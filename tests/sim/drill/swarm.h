@@ -19,6 +19,7 @@
 #include <stdio.h>
 
 #define SWARM_BROKERS_MAX 7
+#define SWARM_SHARDS_MAX 3
 #define SWARM_TOPICS_MAX 4
 #define SWARM_KEYS_MAX 16
 
