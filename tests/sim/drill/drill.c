@@ -132,6 +132,9 @@ static void make_hosts(struct drill *drill)
 
 /* ---- Clients ---- */
 
+_Static_assert(DRILL_FIRST_CLIENT_HOST + DRILL_CLIENTS_MAX <= SIM_HOSTS_MAX + 1,
+               "every client has a host");
+
 static struct client *add_client(struct drill *drill)
 {
     require(drill->client_count < DRILL_CLIENTS_MAX);

@@ -139,9 +139,6 @@ static bool is_let_go(struct drill *drill, const struct cluster_partition *parti
 static bool votes_on_controllers(struct drill *drill, uint32_t host)
 {
     struct replica_group_view view;
-    if (drill->crew == NULL) {
-        return host <= drill->swarm.controllers;
-    }
     bool votes = false;
     bool is_led = rest_find_leader(drill, CLUSTER_CONTROLLER_GROUP_ID, &view) != 0;
     for (uint32_t i = 0; is_led && i < view.member_count; i++) {
@@ -324,8 +321,7 @@ static bool brokers_are_right(struct drill *drill, char *why, size_t why_size)
 
 bool rest_cluster_is_at_rest(struct drill *drill, char *why, size_t why_size)
 {
-    if (!nothing_moves(drill, why, why_size) ||
-        (drill->crew != NULL && !brokers_are_right(drill, why, why_size))) {
+    if (!nothing_moves(drill, why, why_size) || !brokers_are_right(drill, why, why_size)) {
         return false;
     }
     for (uint32_t i = 1; i <= drill->swarm.brokers; i++) {

@@ -16,6 +16,10 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
 
+/* Wall clocks jump on hosts up to this number; another bound would be another run for every seed.
+ */
+#define WALL_JUMP_HOSTS 32
+
 struct sim_world *the_world;
 
 struct act {
@@ -272,7 +276,7 @@ static void wall_jumps(struct sim_event *event)
 {
     struct sim_world *world = the_world;
     const struct sim_clock_options *options = &world->options.clock;
-    struct sim_host *host = world->hosts[1 + prng_below(&world->turn_prng, SIM_HOSTS_MAX)];
+    struct sim_host *host = world->hosts[1 + prng_below(&world->turn_prng, WALL_JUMP_HOSTS)];
     if (host != NULL) {
         uint64_t most = (uint64_t)options->wall_off_most_ms;
         sim_host_jump_wall(host, (int64_t)prng_below(&world->turn_prng, 2 * most + 1) -
@@ -280,7 +284,7 @@ static void wall_jumps(struct sim_event *event)
     }
     /* Most numbers have no host: those draws are what makes the times between jumps random. */
     sim_event_schedule(&world->events, event,
-                       world->now_ns + options->wall_jump_mean_ns / SIM_HOSTS_MAX + 1);
+                       world->now_ns + options->wall_jump_mean_ns / WALL_JUMP_HOSTS + 1);
 }
 
 struct sim_world *sim_world_new(const struct sim_world_options *options)

@@ -42,7 +42,7 @@ struct broker;
 struct sim_host;
 struct sim_world;
 
-#define SIM_HOSTS_MAX 32
+#define SIM_HOSTS_MAX 40
 
 /* ---- The world ---- */
 
