@@ -170,6 +170,7 @@ void raft_receive_heartbeat(struct raft *raft, const struct raft_message *messag
     if (message->barrier == 0)
         return; /* it only tells the commit */
     raft->heartbeat_barrier = raft_max(raft->heartbeat_barrier, message->barrier);
+    raft_rest_take(raft, message);
     raft->is_heartbeat_reply_due = true;
     raft->is_dirty = true;
 }

@@ -53,6 +53,7 @@ static void check_role(const struct raft *raft)
         ensure(raft->vote == raft->vote_reply_to && raft->options.may_vote); /* I3 */
     ensure((raft->role == RAFT_LEADER) == (raft->leader == raft->options.node_id));
     ensure((raft->mark == 0) == raft->options.may_vote);
+    ensure(!raft->is_resting || raft->leader != 0);
 }
 
 static void check_slot(const struct raft *raft, const struct raft_slot *slot)
@@ -88,6 +89,10 @@ static void check_leader(const struct raft *raft)
         check_slot(raft, slot);
     }
     ensure(raft->is_noop_due == (raft->last_index + 1 == raft->term_first_index));
+    if (raft->is_resting) {
+        ensure(raft->heartbeat_due_ticks == raft->rest_end_ticks && raft->is_rest_offered);
+        ensure(raft->is_dirty || raft_is_at_rest(raft));
+    }
     if (raft->commit_index >= raft->term_first_index) /* I5 */
         ensure(raft_term_known(raft, raft->commit_index) == raft->term);
 }

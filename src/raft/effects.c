@@ -64,6 +64,8 @@ static void push_heartbeat_reply(struct raft *raft)
     reply->hint_index = raft->verified_index;
     reply->hint_term = raft->mark;
     reply->barrier = raft->heartbeat_barrier;
+    if (raft->is_resting && raft->now_ticks < raft->rest_end_ticks)
+        reply->rest_ticks = (uint32_t)(raft->rest_end_ticks - raft->now_ticks);
     raft->is_heartbeat_reply_due = false;
 }
 
@@ -190,6 +192,7 @@ bool raft_collect(struct raft *raft, struct raft_effects *effects)
     *effects = (struct raft_effects){0};
     if (!raft->is_dirty)
         return false;
+    raft_rest_end_if_disturbed(raft);
     collect_barriers(raft, effects);
     push_promises(raft);
     push_timeout_now(raft);

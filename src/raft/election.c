@@ -66,8 +66,8 @@ bool raft_leader_is_alive(const struct raft *raft)
 {
     if (raft->role == RAFT_LEADER)
         return true;
-    return raft->leader != 0 &&
-           raft->now_ticks < raft->leader_contact_ticks + raft->options.election_ticks;
+    uint64_t heard_ticks = raft->is_resting ? raft->rest_end_ticks : raft->leader_contact_ticks;
+    return raft->leader != 0 && raft->now_ticks < heard_ticks + raft->options.election_ticks;
 }
 
 void raft_draw_deadline(struct raft *raft)
@@ -115,6 +115,7 @@ void raft_become_follower(struct raft *raft, uint64_t term, uint32_t leader)
     if (term > raft->term)
         enter_term(raft, term, 0);
     raft->is_vote_request_due = false;
+    raft->is_resting = false;
     raft->leader = leader;
     set_role(raft, raft_is_electable(raft) ? RAFT_FOLLOWER : RAFT_LEARNER);
     raft_draw_deadline(raft);
@@ -126,6 +127,7 @@ void raft_follow(struct raft *raft, uint32_t leader)
     bool is_following = raft->role == RAFT_FOLLOWER || raft->role == RAFT_LEARNER;
     raft->eager_until_ticks = 0;
     raft->leader_contact_ticks = raft->now_ticks;
+    raft->is_resting = false;
     if (is_following && raft->leader == leader)
         raft_draw_deadline(raft);
     else
@@ -207,6 +209,7 @@ void raft_campaign(struct raft *raft, bool forced)
 {
     require(raft->role != RAFT_LEADER && raft_can_campaign(raft));
     raft->is_campaign_forced = forced;
+    raft->is_resting = false;
     if (forced) {
         run_for_term(raft);
         return;

@@ -297,13 +297,14 @@ bool raft_progress(const struct raft *raft, uint32_t node_id, struct raft_progre
     const struct raft_slot *slot = raft_slot_find(raft, node_id);
     if (slot == NULL)
         return false;
-    *view = (struct raft_progress_view){.match_index = slot->match,
-                                        .next_index = slot->next,
-                                        .is_voter = is_voter,
-                                        .is_active = raft->now_ticks - slot->contact_ticks <
-                                                     raft->options.election_ticks,
-                                        .is_receiving_snapshot = slot->state == RAFT_SNAPSHOT,
-                                        .heard_ticks = slot->heard_ticks,
-                                        .caught_up_ticks = slot->caught_up_ticks};
+    *view = (struct raft_progress_view){
+        .match_index = slot->match,
+        .next_index = slot->next,
+        .is_voter = is_voter,
+        .is_active = raft->now_ticks < slot->contact_ticks + raft->options.election_ticks,
+        .is_at_rest = raft->is_resting,
+        .is_receiving_snapshot = slot->state == RAFT_SNAPSHOT,
+        .heard_ticks = slot->heard_ticks,
+        .caught_up_ticks = slot->caught_up_ticks};
     return true;
 }

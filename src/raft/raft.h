@@ -84,6 +84,8 @@ struct raft_options {
     uint32_t inflight_messages_max; /* unacknowledged appends a follower may have */
     uint64_t inflight_bytes_max;    /* and their bytes */
     uint64_t uncommitted_bytes_max; /* beyond it raft_propose says RAFT_FULL */
+    uint32_t rest_ticks; /* how long a leader is silent while nothing happens; 0: never.  Else the
+                          * host watches the other nodes and calls raft_peer_silent() */
     bool may_vote; /* false: this replica cannot prove what it voted before (wiped, damaged): it
                     * follows and receives, but counts for nothing until its leader has proven that
                     * no forgotten vote matters any more (raft_may_vote); seed: new each time */
@@ -127,6 +129,9 @@ struct raft_message {
     enum raft_message_kind kind;
     uint32_t from;
     uint32_t to;
+    uint32_t rest_ticks; /* HEARTBEAT: how long the leader may be silent after it, if all agree;
+                          * HEARTBEAT_REPLY: how long this follower agrees to wait.  A host that
+                          * does not watch the sender makes it 0 before it hands the message in */
     uint64_t group_id;
     uint64_t term;  /* the sender's (PRE_VOTE and its grant: the term it would have) */
     uint64_t index; /* APPEND, HEARTBEAT: position before the entries; VOTE, PRE_VOTE: last index;
@@ -258,6 +263,14 @@ void raft_prefix_dropped(struct raft *raft, uint64_t first_index);
 void raft_peer_disconnected(struct raft *raft, uint32_t node_id, uint64_t now_ticks);
 void raft_peer_connected(struct raft *raft, uint32_t node_id);
 
+/* Nothing at all was heard from a node since heard_ticks, an election timeout ago, though its
+ * connection stands: what a group at rest (options.rest_ticks) cannot notice by itself.  A follower
+ * whose leader it is waits no longer than if that had been the last heartbeat; a leader beats
+ * again.
+ */
+void raft_peer_silent(struct raft *raft, uint32_t node_id, uint64_t heard_ticks,
+                      uint64_t now_ticks);
+
 /* Asks for a linearizable read point: *barrier comes back in an effect, once, when a majority has
  * confirmed this leader after now (thesis 6.4).  Callers may be given the same one. */
 enum raft_result raft_read_barrier(struct raft *raft, uint64_t *barrier);
@@ -299,7 +312,8 @@ struct raft_progress_view {
     uint64_t match_index;
     uint64_t next_index;
     bool is_voter;
-    bool is_active; /* heard from within an election timeout */
+    bool is_active;  /* heard from within an election timeout */
+    bool is_at_rest; /* silent by agreement: heard and level whenever its node is heard */
     bool is_receiving_snapshot;
     /* When it was last heard, and when it last had all that is in the log; 0: not yet by this
      * leader. */

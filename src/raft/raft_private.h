@@ -4,7 +4,8 @@
  *
  * Who owns what: terms.c the span table, writes.c the writes under way, progress.c a leader's
  * slots, election.c role and vote, append.c a follower's log, replication.c a leader's log and
- * commit, reconfigure.c the membership, effects.c everything that leaves.  Others read.
+ * commit, rest.c what is agreed of silence, reconfigure.c the membership, effects.c everything that
+ * leaves.  Others read.
  *
  * Locality: this room only.
  */
@@ -49,6 +50,7 @@ struct raft_slot {
     bool is_stalled;         /* the host could not send: again at the next heartbeat */
     bool is_disconnected;    /* its connection broke: nothing until it is back or heard from */
     bool is_send_owed;       /* a send was handed out, raft_append_sent() is due */
+    bool takes_rest;         /* that the latest round of heartbeats offered */
     uint32_t inflight_first; /* ring of unacknowledged sends, allocated with the first one */
     uint32_t inflight_count;
     uint32_t inflight_capacity;
@@ -60,7 +62,8 @@ struct raft_slot {
     uint64_t probe_last;  /* last index of the probe under way */
     uint64_t probe_round; /* the latest heartbeat when that left */
     uint64_t commit_sent; /* the commit it has been told */
-    uint64_t contact_ticks;   /* when it was last heard, or became a member of this leader's */
+    uint64_t contact_ticks;   /* when it was last heard, or became a member of this leader's; at
+                               * rest: until when it counts as heard */
     uint64_t heard_ticks;     /* when it was last heard; 0: not yet */
     uint64_t caught_up_ticks; /* when it last had all that is in the log; 0: not yet */
     uint64_t barrier;         /* latest heartbeat round it answered */
@@ -106,9 +109,12 @@ struct raft {
     uint64_t leader_contact_ticks;
     uint64_t election_deadline_ticks;
     uint64_t eager_until_ticks; /* elections are drawn from RAFT_EAGER_TICKS until then */
+    uint64_t rest_end_ticks;    /* of the rest that was offered or taken */
     uint16_t votes_granted;     /* bit i: membership.voters[i] */
     uint16_t votes_refused;
     bool is_campaign_forced;  /* after TIMEOUT_NOW */
+    bool is_resting;          /* the leader is silent until rest_end_ticks, by agreement */
+    bool is_rest_offered;     /* by a leader's latest round, and nothing happened since */
     bool is_vote_request_due; /* candidate: ask as soon as its own vote is durable */
 
     /* Log, by index and term only. */
@@ -287,6 +293,19 @@ bool raft_slot_wants_send(const struct raft *raft, const struct raft_slot *slot)
 bool raft_slot_wants_snapshot(const struct raft *raft, const struct raft_slot *slot);
 /* The follower has everything and knows it, and nobody waits for its next answer. */
 bool raft_slot_is_at_rest(const struct raft *raft, const struct raft_slot *slot);
+
+/* ---- rest.c ---- */
+/* A leader whose members have everything and know it, and nothing is under way. */
+bool raft_is_at_rest(const struct raft *raft);
+/* A round of heartbeats begins: how long a rest it offers; 0: none. */
+uint32_t raft_rest_offer(struct raft *raft);
+/* A follower: takes what a heartbeat offers, if it may. */
+void raft_rest_take(struct raft *raft, const struct raft_message *heartbeat);
+/* A leader: a follower's answer; the rest begins when all have taken it. */
+void raft_rest_taken(struct raft *raft, struct raft_slot *slot, const struct raft_message *reply);
+/* A leader beats again. */
+void raft_rest_end(struct raft *raft);
+void raft_rest_end_if_disturbed(struct raft *raft);
 
 /* ---- reconfigure.c ---- */
 void raft_membership_adopt(struct raft *raft, const struct raft_membership *membership,

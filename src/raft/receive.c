@@ -57,7 +57,7 @@ static void dispatch_to_leader(struct raft *raft, const struct raft_message *mes
     if (raft->role != RAFT_LEADER || slot == NULL)
         return;
     bool was_at_rest = raft_slot_is_at_rest(raft, slot);
-    slot->contact_ticks = raft->now_ticks;
+    slot->contact_ticks = raft_max(slot->contact_ticks, raft->now_ticks); /* see rest.c */
     slot->heard_ticks = raft->now_ticks;
     if (slot->is_disconnected) {
         slot->is_disconnected = false;
@@ -92,6 +92,10 @@ void raft_receive(struct raft *raft, const struct raft_message *message, uint64_
             return; /* no term has two leaders: forged or corrupted */
         raft_follow(raft, message->from);
     }
+
+    bool is_campaign = message->kind == RAFT_MESSAGE_PRE_VOTE || message->kind == RAFT_MESSAGE_VOTE;
+    if (raft->role == RAFT_LEADER && is_campaign)
+        raft_rest_end(raft); /* somebody misses the leader */
 
     switch (message->kind) {
     case RAFT_MESSAGE_PRE_VOTE:

@@ -29,6 +29,8 @@ void raft_lead(struct raft *raft)
     raft_slots_refresh(raft, raft->last_index + 1);
     uint64_t interval = raft->options.heartbeat_ticks;
     raft->heartbeat_due_ticks = (raft->now_ticks / interval + 1) * interval;
+    raft->is_resting = false;
+    raft->is_rest_offered = false;
 }
 
 void raft_stop_leading(struct raft *raft)
@@ -38,6 +40,8 @@ void raft_stop_leading(struct raft *raft)
     raft->transfer_target = 0;
     raft->backlog_count = 0;
     raft->backlog_bytes = 0;
+    raft->is_resting = false;
+    raft->is_rest_offered = false;
     raft_slots_free(raft);
     raft_barriers_fail(raft);
 }
@@ -155,7 +159,7 @@ void raft_advance_commit(struct raft *raft)
 bool raft_quorum_is_active(const struct raft *raft)
 {
     uint64_t contact_ticks = raft_quorum_value(raft, raft->now_ticks, contact_of);
-    return raft->now_ticks - contact_ticks < raft->options.election_ticks;
+    return raft->now_ticks < contact_ticks + raft->options.election_ticks;
 }
 
 /* ---- Heartbeats ---- */
@@ -164,10 +168,12 @@ void raft_heartbeat(struct raft *raft)
 {
     require(raft->role == RAFT_LEADER);
     raft->round += 1;
+    uint32_t rest_ticks = raft_rest_offer(raft);
     for (uint32_t i = 0; i < raft->slot_count; ++i) {
         struct raft_slot *slot = &raft->slots[i];
         struct raft_message *message = raft_push(raft, RAFT_MESSAGE_HEARTBEAT, slot->node_id);
         message->barrier = raft->round;
+        message->rest_ticks = rest_ticks;
         if (raft_term_at(raft, slot->match, &message->index_term)) {
             message->index = slot->match;
             message->commit = raft_min(raft->commit_index, slot->match);
@@ -255,6 +261,8 @@ void raft_receive_heartbeat_reply(struct raft *raft, const struct raft_message *
     if (message->index > slot->match)
         raft_slot_acked(raft, slot, message->index);
     count_ack(raft, slot, message->index);
+    if (raft->role == RAFT_LEADER)
+        raft_rest_taken(raft, slot, message);
 }
 
 void raft_receive_snapshot_reply(struct raft *raft, const struct raft_message *message)

@@ -3,7 +3,8 @@
  * tick.c -- what the passing of time asks for: elections, heartbeats, and giving up.
  *
  * Only raft_due_ticks() decides when a group costs anything; an idle follower is touched when a
- * heartbeat arrives, an idle leader once per heartbeat interval, a leader without peers never.
+ * heartbeat arrives, an idle leader once per heartbeat interval, or per rest (rest.c), a leader
+ * without peers never.
  *
  * Locality: the shard of the group.
  */
@@ -21,6 +22,7 @@ static void tick_follower(struct raft *raft)
         return;
     if (!raft_can_campaign(raft)) {
         raft->leader = 0;
+        raft->is_resting = false;
         raft->election_deadline_ticks = RAFT_NEVER;
         raft->is_dirty = true;
     } else if (is_candidate_waiting_for_disk(raft)) {
@@ -75,6 +77,8 @@ void raft_peer_disconnected(struct raft *raft, uint32_t node_id, uint64_t now_ti
         if (slot == NULL)
             return;
         slot->is_disconnected = true;
+        slot->contact_ticks = raft_min(slot->contact_ticks, raft->now_ticks);
+        raft_rest_end(raft);
         if (slot->state != RAFT_SNAPSHOT)
             raft_slot_enter(slot, RAFT_PROBE, slot->match + 1);
         return;
@@ -82,6 +86,7 @@ void raft_peer_disconnected(struct raft *raft, uint32_t node_id, uint64_t now_ti
     if (raft->leader == 0 || raft->leader != node_id)
         return;
     raft->leader = 0;
+    raft->is_resting = false;
     raft->eager_until_ticks = raft->now_ticks + raft->options.election_ticks;
     raft->is_dirty = true;
     raft_draw_deadline(raft);

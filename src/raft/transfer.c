@@ -16,7 +16,7 @@ uint32_t raft_most_advanced_voter(const struct raft *raft)
     for (uint32_t i = 0; i < raft->slot_count; ++i) {
         const struct raft_slot *slot = &raft->slots[i];
         bool is_active = !slot->is_disconnected &&
-                         raft->now_ticks - slot->contact_ticks < raft->options.election_ticks;
+                         raft->now_ticks < slot->contact_ticks + raft->options.election_ticks;
         if (!is_active || !raft_membership_has_voter(&raft->membership, slot->node_id))
             continue;
         if (best == NULL || slot->match > best->match)

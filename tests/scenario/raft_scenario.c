@@ -12,15 +12,19 @@
  * REWRITE=1 in the environment writes what happened into the file instead; the difference is then
  * read by a person.  Commands (N, M: nodes):
  *
- *     cluster nodes=3 voters=3 [election= heartbeat= inflight= inflight_bytes= uncommitted= hold=1]
- *     disk N term=2 vote=1 log=1-3:1,4..6:2 (a batch of three, three entries)      start [N] crash
- * N [saved=1]     wipe N timeout N     time passes until N has something to do, and it alone does
- * it run 10        ticks; every one: all nodes tick, all disks save, all messages arrive settle
- * disks save and messages arrive until nothing is left; no time passes save N [1]
- * deliver|drop|duplicate [N->M] [KIND]       network cut N->M      isolate N      heal disconnect N
- * M   connect N M propose N [span=1 bytes=10]  change N voters=1,2 [learners=3]  barrier N transfer
- * N [M] compact N 5   carry N        inject KIND from= to= term= [index= index_term= commit=
- * entries=5-6:1] status        quiet COMMAND  (the same without a word)
+ * - cluster nodes=3 voters=3 [election= heartbeat= rest= inflight= inflight_bytes= uncommitted=
+ * hold=1]
+ * - disk N term=2 vote=1 log=1-3:1,4..6:2  (a batch of three, three entries)
+ * - start [N], crash N [saved=1], wipe N
+ * - timeout N: time passes until N has something to do, and it alone does it
+ * - run 10: ticks; every one: all nodes tick, all disks save, all messages arrive
+ * - settle: disks save and messages arrive until nothing is left; no time passes
+ * - save N [1], deliver|drop|duplicate [N->M] [KIND], network
+ * - cut N->M, isolate N, heal, disconnect N M, connect N M, miss N M since=TICK
+ * - propose N [span=1 bytes=10], change N voters=1,2 [learners=3], barrier N, transfer N [M]
+ * - compact N 5, carry N
+ * - inject KIND from= to= term= [index= index_term= commit= entries=5-6:1]
+ * - status, time, quiet COMMAND  (the same without a word)
  *
  * Locality: one thread; no clock: the same on every machine.
  */
@@ -200,6 +204,7 @@ static void do_cluster(struct play *play)
         .seed = number_option(play, "seed", 1),
         .heartbeat_ticks = (uint32_t)number_option(play, "heartbeat", 10),
         .election_ticks = (uint32_t)number_option(play, "election", 50),
+        .rest_ticks = (uint32_t)number_option(play, "rest", 0),
         .inflight_messages_max = (uint32_t)number_option(play, "inflight", 8),
         .inflight_bytes_max = number_option(play, "inflight_bytes", 1000000),
         .uncommitted_bytes_max = number_option(play, "uncommitted", 1000000),
@@ -318,6 +323,12 @@ static void do_heal(struct play *play)
     memset(play->is_cut, 0, sizeof(play->is_cut));
 }
 
+static void do_miss(struct play *play)
+{
+    cluster_miss(play->cluster, node_word(play, 1), node_word(play, 2),
+                 number_option(play, "since", 0));
+}
+
 static void do_disconnect(struct play *play)
 {
     cluster_disconnect(play->cluster, node_word(play, 1), node_word(play, 2));
@@ -425,6 +436,11 @@ static void print_log(FILE *file, const struct cluster_log *log)
     }
 }
 
+static void do_time(struct play *play)
+{
+    fprintf(play->output, "tick %" PRIu64 "\n", cluster_now(play->cluster));
+}
+
 static void do_status(struct play *play)
 {
     for (uint32_t id = 1; id <= cluster_node_count(play->cluster); ++id) {
@@ -469,6 +485,7 @@ static const struct command {
     {"isolate", do_isolate},
     {"heal", do_heal},
     {"disconnect", do_disconnect},
+    {"miss", do_miss},
     {"connect", do_connect},
     {"propose", do_propose},
     {"change", do_change},
@@ -478,6 +495,7 @@ static const struct command {
     {"carry", do_carry},
     {"inject", do_inject},
     {"status", do_status},
+    {"time", do_time},
 };
 
 static void run_command(struct play *play, char *line)

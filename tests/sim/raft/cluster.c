@@ -628,6 +628,7 @@ void cluster_start(struct cluster *cluster, uint32_t id)
                                    .node_id = id,
                                    .heartbeat_ticks = cluster->options.heartbeat_ticks,
                                    .election_ticks = cluster->options.election_ticks,
+                                   .rest_ticks = cluster->options.rest_ticks,
                                    .inflight_messages_max = cluster->options.inflight_messages_max,
                                    .inflight_bytes_max = cluster->options.inflight_bytes_max,
                                    .uncommitted_bytes_max = cluster->options.uncommitted_bytes_max,
@@ -789,6 +790,16 @@ void cluster_disconnect(struct cluster *cluster, uint32_t id, uint32_t peer)
     if (node->raft == NULL)
         return;
     raft_peer_disconnected(node->raft, peer, cluster->now_ticks);
+    turn(cluster, node);
+}
+
+void cluster_miss(struct cluster *cluster, uint32_t id, uint32_t peer, uint64_t heard_ticks)
+{
+    struct cluster_node *node = cluster_node(cluster, id);
+    if (node->raft == NULL)
+        return;
+    trace(cluster, "%u misses %u since %" PRIu64 "\n", (unsigned)id, (unsigned)peer, heard_ticks);
+    raft_peer_silent(node->raft, peer, heard_ticks, cluster->now_ticks);
     turn(cluster, node);
 }
 

@@ -116,6 +116,7 @@ struct cluster_options {
     uint64_t seed;
     uint32_t heartbeat_ticks;
     uint32_t election_ticks;
+    uint32_t rest_ticks;
     uint32_t inflight_messages_max;
     uint64_t inflight_bytes_max;
     uint64_t uncommitted_bytes_max;
@@ -161,6 +162,8 @@ enum raft_result cluster_barrier(struct cluster *cluster, uint32_t id);
 enum raft_result cluster_transfer(struct cluster *cluster, uint32_t id, uint32_t target);
 void cluster_disconnect(struct cluster *cluster, uint32_t id, uint32_t peer);
 void cluster_connect(struct cluster *cluster, uint32_t id, uint32_t peer);
+/* The node's host heard nothing of the peer since heard_ticks. */
+void cluster_miss(struct cluster *cluster, uint32_t id, uint32_t peer, uint64_t heard_ticks);
 /* Drops the log's beginning up to the last entry that ends at or before index. */
 void cluster_compact(struct cluster *cluster, uint32_t id, uint64_t index);
 void cluster_carry_out(struct cluster *cluster, uint32_t id);

@@ -78,6 +78,8 @@ void cluster_print_flight(FILE *file, const struct cluster_flight *flight)
                 message->index_term, message->commit);
         if (message->barrier != 0)
             fprintf(file, " round=%" PRIu64, message->barrier);
+        if (message->rest_ticks != 0)
+            fprintf(file, " rest=%u", (unsigned)message->rest_ticks);
         print_entries(file, flight);
         break;
     case RAFT_MESSAGE_APPEND_REPLY:
@@ -88,6 +90,8 @@ void cluster_print_flight(FILE *file, const struct cluster_flight *flight)
     case RAFT_MESSAGE_HEARTBEAT_REPLY:
         fprintf(file, " has=%" PRIu64 " received=%" PRIu64 " round=%" PRIu64, message->index,
                 message->hint_index, message->barrier);
+        if (message->rest_ticks != 0)
+            fprintf(file, " rest=%u", (unsigned)message->rest_ticks);
         break;
     case RAFT_MESSAGE_SNAPSHOT_REPLY:
         fprintf(file, " %s index=%" PRIu64, message->granted ? "installed" : "failed",

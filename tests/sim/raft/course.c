@@ -20,6 +20,8 @@
 #include <string.h>
 
 #define STORM_TICKS 1500
+#define REST_SEED 0x72657374
+#define SUCCESSION_ELECTIONS 12
 #define CALM_ELECTIONS 60 /* election timeouts that healing may take, besides catching up */
 
 /* ---- A world from its seed ---- */
@@ -75,6 +77,11 @@ static void draw_world(struct world *world, uint64_t seed, FILE *trace)
         world->bounce = 5 + (uint32_t)prng_below(prng, 20);
         world->change = 20 + (uint32_t)prng_below(prng, 300);
     }
+    struct prng of_rest; /* its own, or every world would change with it */
+    prng_init(&of_rest, seed ^ REST_SEED);
+    if (prng_below(&of_rest, 2) == 0)
+        world->options.rest_ticks =
+            (uint32_t)prng_below(&of_rest, 30 * (uint64_t)world->options.election_ticks);
     world->cluster = cluster_new(&world->options);
     for (uint32_t id = 1; id <= node_count; ++id)
         cluster_start(world->cluster, id);
@@ -232,6 +239,34 @@ static void demand_transfer(struct world *world)
     ensure(world_is_leader(world, target));
 }
 
+static bool has_another_leader(struct world *world, uint32_t leader)
+{
+    for (uint32_t id = 1; id <= world->options.node_count; ++id)
+        if (id != leader && world_is_leader(world, id) &&
+            raft_is_ready_leader(cluster_node(world->cluster, id)->raft))
+            return true;
+    return false;
+}
+
+/* A leader whose process stands still is replaced soon, even if it was silent by agreement. */
+static void demand_succession(struct world *world)
+{
+    uint32_t leader = settle(world, cluster_ledger_end(world->cluster));
+    if (raft_membership(cluster_node(world->cluster, leader)->raft)->voter_count < 3)
+        return;
+    wait_elections(world, 2);
+    world->is_paused[leader] = true;
+    uint32_t ticks_max = SUCCESSION_ELECTIONS * world->options.election_ticks;
+    uint32_t tick = 0;
+    while (tick < ticks_max && !has_another_leader(world, leader)) {
+        weather_pass_tick(world, false);
+        tick += 1;
+    }
+    ensure(tick < ticks_max);
+    world->is_paused[leader] = false;
+    settle(world, cluster_ledger_end(world->cluster));
+}
+
 static void calm(struct world *world)
 {
     weather_clear(world);
@@ -245,6 +280,9 @@ static void calm(struct world *world)
         break;
     case 1:
         demand_transfer(world);
+        break;
+    case 2:
+        demand_succession(world);
         break;
     default:
         break;

@@ -87,6 +87,18 @@ static size_t collect_due(struct world *world)
     return due;
 }
 
+static void note_beat(struct world *world, uint32_t id, uint32_t peer)
+{
+    world->beat_ticks[id][peer] = cluster_now(world->cluster);
+    world->is_missed[id][peer] = false;
+}
+
+static void note_heard(struct world *world, uint32_t id, uint32_t peer)
+{
+    world->heard_ticks[id][peer] = cluster_now(world->cluster);
+    note_beat(world, id, peer);
+}
+
 /* In calm weather in order, in a storm those due come in any. */
 static void deliver_due(struct world *world, bool is_stormy)
 {
@@ -95,7 +107,7 @@ static void deliver_due(struct world *world, bool is_stormy)
         size_t chosen = is_stormy ? i + (size_t)prng_below(&world->prng, due - i) : i;
         struct cluster_flight *flight = world->due[chosen];
         world->due[chosen] = world->due[i];
-        world->heard_ticks[flight->message.to][flight->message.from] = cluster_now(world->cluster);
+        note_heard(world, flight->message.to, flight->message.from);
         cluster_hand_over(world->cluster, flight);
     }
 }
@@ -231,6 +243,25 @@ void weather_clear(struct world *world)
         restart(world, id);
 }
 
+/* ---- What hosts hear of each other ---- */
+
+/* Hosts beat for all their groups at once, and tell a core when another host's beats stay away. */
+static void watch_hosts(struct world *world, uint32_t id)
+{
+    uint64_t now = cluster_now(world->cluster);
+    for (uint32_t peer = 1; peer <= world->options.node_count; ++peer) {
+        bool is_heard = cluster_node(world->cluster, peer)->raft != NULL &&
+                        !world->is_paused[peer] && !world->is_link_cut[peer][id];
+        if (is_heard && now % world->options.heartbeat_ticks == 0)
+            note_beat(world, id, peer);
+        bool is_missing = now - world->beat_ticks[id][peer] >= world->options.election_ticks;
+        if (peer != id && is_missing && !world->is_missed[id][peer]) {
+            world->is_missed[id][peer] = true;
+            cluster_miss(world->cluster, id, peer, world->beat_ticks[id][peer]);
+        }
+    }
+}
+
 /* ---- Time ---- */
 
 /* A leader that no majority was heard by for long has given up (check-quorum). */
@@ -254,7 +285,9 @@ static void check_leader_is_heard(struct world *world, uint32_t id)
     for (uint32_t i = 0; i < membership->voter_count; ++i) {
         uint32_t voter = membership->voters[i];
         others += voter != id;
-        heard += voter != id && now - world->heard_ticks[id][voter] <= patience;
+        heard += voter != id &&
+                 now - world->heard_ticks[id][voter] <= patience + world->options.rest_ticks &&
+                 (world->options.rest_ticks == 0 || now - world->beat_ticks[id][voter] <= patience);
     }
     uint32_t needed = raft_membership_quorum(membership) - (others < membership->voter_count);
     ensure(heard >= needed || now - world->lead_since_ticks[id] <= patience);
@@ -264,9 +297,13 @@ void weather_pass_tick(struct world *world, bool is_stormy)
 {
     struct cluster *cluster = world->cluster;
     cluster_set_now(cluster, cluster_now(cluster) + 1);
-    for (uint32_t id = 1; id <= world->options.node_count; ++id)
-        if (!world->is_paused[id])
-            cluster_tick(cluster, id);
+    for (uint32_t id = 1; id <= world->options.node_count; ++id) {
+        if (world->is_paused[id])
+            continue;
+        if (world->options.rest_ticks > 0)
+            watch_hosts(world, id);
+        cluster_tick(cluster, id);
+    }
     deliver_due(world, is_stormy);
     for (uint32_t id = 1; id <= world->options.node_count; ++id) {
         struct cluster_node *node = cluster_node(cluster, id);

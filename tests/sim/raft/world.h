@@ -50,6 +50,8 @@ struct world {
 
     /* When a node last heard another, and since when it leads this membership. */
     uint64_t heard_ticks[CLUSTER_NODES_MAX + 1][CLUSTER_NODES_MAX + 1];
+    uint64_t beat_ticks[CLUSTER_NODES_MAX + 1][CLUSTER_NODES_MAX + 1]; /* of hosts, not of cores */
+    bool is_missed[CLUSTER_NODES_MAX + 1][CLUSTER_NODES_MAX + 1];
     uint64_t lead_since_ticks[CLUSTER_NODES_MAX + 1]; /* 0: it does not lead */
     struct raft_membership led_membership[CLUSTER_NODES_MAX + 1];
 };
