@@ -79,6 +79,8 @@ static const struct metric_row rows[] = {
              "Groups of this broker that know no leader."),
     REPLICAS("flotilla_raft_elections_won_total", "", "counter", elections_won,
              "Elections this broker's replicas won."),
+    REPLICAS("flotilla_raft_peers_missed_total", "", "counter", peers_missed,
+             "Times that nothing came from another broker for an election timeout."),
     REPLICAS("flotilla_raft_frames_total", "direction=\"sent\"", "counter", frames_sent,
              "Frames between brokers; each carries messages of many groups."),
     REPLICAS("flotilla_raft_frames_total", "direction=\"received\"", "counter", frames_received,

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define REPLICA_DUE_SLOTS 256 /* a power of two; 2.56 s */
+#define REPLICA_DUE_SLOTS 1024 /* a power of two; 10.24 s: more than a follower at rest waits */
 #define REPLICA_DUE_NEVER UINT64_MAX
 
 struct replica_due {

@@ -16,6 +16,8 @@
 /* Set in the tag of a Raft message: the incarnation of the sender's replica follows the group id.
  */
 #define FRAME_TAG_HAS_INCARNATION 0x80
+/* Likewise: a rest is offered or agreed to, and how long follows the fields. */
+#define FRAME_TAG_HAS_REST 0x20
 
 /* Which fields of a Raft message are not zero, in the order they are written. */
 #define FRAME_HAS_INDEX 0x01

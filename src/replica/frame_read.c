@@ -281,16 +281,27 @@ static void read_incarnation(struct replica_frame_reader *reader, struct replica
     item->incarnation = (uint32_t)incarnation;
 }
 
+static void read_rest(struct replica_frame_reader *reader, struct raft_message *message,
+                      uint8_t tag)
+{
+    uint64_t rest_ticks = (tag & FRAME_TAG_HAS_REST) != 0 ? read_number(reader) : 0;
+    if (rest_ticks > INT32_MAX) {
+        wire_fail(&reader->cursor, "peer frame: rest out of range");
+    }
+    message->rest_ticks = (uint32_t)rest_ticks;
+}
+
 static void read_item(struct replica_frame_reader *reader, struct replica_frame_item *item,
                       uint8_t tag)
 {
-    uint8_t kind = tag & (uint8_t)~FRAME_TAG_HAS_INCARNATION;
+    uint8_t kind = tag & (uint8_t) ~(FRAME_TAG_HAS_INCARNATION | FRAME_TAG_HAS_REST);
     if (kind < RAFT_MESSAGE_KINDS) {
         item->kind = REPLICA_FRAME_MESSAGE;
         item->message.kind = (enum raft_message_kind)kind;
         read_incarnation(reader, item, tag);
         item->message.group_id = item->group_id;
         read_message_head(reader, &item->message);
+        read_rest(reader, &item->message, tag);
         if (kind == RAFT_MESSAGE_APPEND && reader->cursor.error == NULL) {
             read_entries(reader, &item->message);
         }

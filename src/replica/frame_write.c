@@ -78,7 +78,8 @@ static void write_message_head(struct replica_frame_writer *frame,
 {
     uint8_t fields = fields_present(message);
     uint8_t has_incarnation = incarnation != 0 ? FRAME_TAG_HAS_INCARNATION : 0;
-    write_item_head(frame, (uint8_t)message->kind | has_incarnation, message->group_id);
+    uint8_t has_rest = message->rest_ticks != 0 ? FRAME_TAG_HAS_REST : 0;
+    write_item_head(frame, (uint8_t)message->kind | has_incarnation | has_rest, message->group_id);
     if (incarnation != 0) {
         write_number(frame, incarnation);
     }
@@ -101,6 +102,9 @@ static void write_message_head(struct replica_frame_writer *frame,
     }
     if ((fields & FRAME_HAS_HINT_TERM) != 0) {
         write_number(frame, message->hint_term);
+    }
+    if (has_rest != 0) {
+        write_number(frame, message->rest_ticks);
     }
 }
 

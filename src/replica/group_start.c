@@ -14,6 +14,8 @@
 #include <string.h>
 
 #define INFLIGHT_MESSAGES_MAX 64
+#define REST_MS                                                                                    \
+    3000 /* what a group costs while nothing happens in it, against what beats.c misses */
 #define INFLIGHT_BYTES_MAX (4u << 20)
 #define UNCOMMITTED_BYTES_MAX (64u << 20)
 
@@ -182,6 +184,7 @@ static struct raft *new_core(const struct replica_open *open,
         .node_id = manager->options.broker_id,
         .heartbeat_ticks = (uint32_t)(manager->options.heartbeat_ms * 1000000ull / REPLICA_TICK_NS),
         .election_ticks = (uint32_t)(manager->options.election_ms * 1000000ull / REPLICA_TICK_NS),
+        .rest_ticks = (uint32_t)(REST_MS * 1000000ull / REPLICA_TICK_NS),
         .inflight_messages_max = INFLIGHT_MESSAGES_MAX,
         .inflight_bytes_max = INFLIGHT_BYTES_MAX,
         .uncommitted_bytes_max = UNCOMMITTED_BYTES_MAX,

@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "io/loop.h"
+#include "replica/beats.h"
 #include "replica/due.h"
 #include "replica/frame.h"
 #include "replica/group.h"
@@ -53,6 +54,8 @@ struct replica_manager {
     struct replica_tombstones tombstones;
     struct map peers;
     struct replica_due due;
+    uint64_t beat_due_ticks;    /* beats.c */
+    uint64_t silence_due_ticks; /* likewise */
     struct replica_stats stats;
 
     /* Work of the turn. */

@@ -13,7 +13,7 @@ struct replica_peer *replica_peer_find(struct replica_manager *manager, uint32_t
     return map_get(&manager->peers, broker_id);
 }
 
-static struct replica_peer *find_or_add(struct replica_manager *manager, uint32_t broker_id)
+struct replica_peer *replica_peer_of(struct replica_manager *manager, uint32_t broker_id)
 {
     struct replica_peer *peer = replica_peer_find(manager, broker_id);
     if (peer == NULL) {
@@ -43,7 +43,7 @@ void replica_peer_attach(struct replica_manager *manager, uint32_t broker_id,
                          struct io_stream *stream)
 {
     require(stream != NULL && broker_id != 0 && broker_id != manager->options.broker_id);
-    struct replica_peer *peer = find_or_add(manager, broker_id);
+    struct replica_peer *peer = replica_peer_of(manager, broker_id);
     replica_frame_discard(&peer->frame);
     peer->stream = stream;
     size_t position = 0;
@@ -85,6 +85,18 @@ static void flush(struct replica_manager *manager, struct replica_peer *peer)
     replica_frame_send(&peer->frame, peer->stream);
 }
 
+void replica_peer_open_frame(struct replica_manager *manager, struct replica_peer *peer)
+{
+    require(peer->stream != NULL);
+    if (peer->frame.is_open) {
+        return;
+    }
+    struct replica_frame_head head = {.broker_id = manager->options.broker_id,
+                                      .shard = (uint16_t)manager->shard,
+                                      .shard_count = (uint16_t)manager->shard_count};
+    replica_frame_begin(&peer->frame, &head);
+}
+
 struct replica_frame_writer *replica_peer_frame(struct replica_manager *manager, uint32_t broker_id)
 {
     struct replica_peer *peer = replica_peer_find(manager, broker_id);
@@ -94,12 +106,7 @@ struct replica_frame_writer *replica_peer_frame(struct replica_manager *manager,
     if (replica_frame_bytes(&peer->frame) > REPLICA_FRAME_BYTES_SOFT) {
         flush(manager, peer);
     }
-    if (!peer->frame.is_open) {
-        struct replica_frame_head head = {.broker_id = manager->options.broker_id,
-                                          .shard = (uint16_t)manager->shard,
-                                          .shard_count = (uint16_t)manager->shard_count};
-        replica_frame_begin(&peer->frame, &head);
-    }
+    replica_peer_open_frame(manager, peer);
     counter_add(&manager->stats.messages_sent, 1);
     return &peer->frame;
 }

@@ -24,8 +24,14 @@ struct replica_peer {
     struct io_stream *stream; /* NULL: not connected */
     struct replica_frame_writer frame;
     struct list waiting_sends; /* struct replica_send */
+    uint64_t heard_ticks;      /* when a frame last came from its shard that has our groups */
+    bool is_watched;           /* heard within an election timeout (beats.c) */
 };
 
+/* Finds the peer, which is made when it is not known yet. */
+struct replica_peer *replica_peer_of(struct replica_manager *manager, uint32_t broker_id);
+/* Begins the peer's frame of this turn, if there is none; the peer is connected. */
+void replica_peer_open_frame(struct replica_manager *manager, struct replica_peer *peer);
 /* The frame to add something to, begun when need be; NULL when the peer is not connected. */
 struct replica_frame_writer *replica_peer_frame(struct replica_manager *manager,
                                                 uint32_t broker_id);

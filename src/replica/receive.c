@@ -40,7 +40,8 @@ static bool refuses(const struct replica_manager *manager, const struct raft_mes
     return false;
 }
 
-static void deliver(struct replica_manager *manager, uint32_t from, struct replica_frame_item *item)
+static void deliver(struct replica_manager *manager, uint32_t from, bool is_watched,
+                    struct replica_frame_item *item)
 {
     struct replica_group *group = replica_group_find(manager, item->group_id);
     if (group == NULL) {
@@ -59,6 +60,9 @@ static void deliver(struct replica_manager *manager, uint32_t from, struct repli
             counter_add(&manager->stats.messages_dropped, 1);
             return;
         }
+        if (!is_watched) {
+            item->message.rest_ticks = 0; /* nobody would notice if the sender fell silent */
+        }
         replica_group_receive(group, &item->message, manager->reader.payloads);
     } else if (item->kind == REPLICA_FRAME_CHUNK && manager->refuses_data &&
                item->group_id != CONTROLLER_GROUP_ID) {
@@ -71,7 +75,7 @@ static void deliver(struct replica_manager *manager, uint32_t from, struct repli
 }
 
 /* False when the rest of the frame cannot be read. */
-static bool take_item(struct replica_manager *manager, uint32_t from,
+static bool take_item(struct replica_manager *manager, uint32_t from, bool is_watched,
                       struct replica_frame_item *item)
 {
     if (item->kind == REPLICA_FRAME_BAD) {
@@ -87,7 +91,7 @@ static bool take_item(struct replica_manager *manager, uint32_t from,
                    (unsigned long long)item->group_id, from, manager->reader.damage);
         counter_add(&manager->stats.messages_dropped, 1);
     } else {
-        deliver(manager, from, item);
+        deliver(manager, from, is_watched, item);
     }
     return true;
 }
@@ -103,13 +107,17 @@ bool replica_receive_frame(struct replica_manager *manager, uint32_t from_broker
         return false;
     }
     counter_add(&manager->stats.frames_received, 1);
+    bool is_watched = head.shard_count == manager->shard_count && head.shard == manager->shard;
+    if (is_watched) {
+        replica_beats_heard(manager, replica_peer_of(manager, from_broker));
+    }
     for (;;) {
         struct replica_frame_item item;
         replica_frame_reader_next(&manager->reader, &item);
         if (item.kind == REPLICA_FRAME_END) {
             return true;
         }
-        if (!take_item(manager, from_broker, &item)) {
+        if (!take_item(manager, from_broker, is_watched, &item)) {
             return false;
         }
     }

@@ -47,6 +47,8 @@ static void tick_timer_fired(struct io_timer *timer)
 static void arm_tick_timer(struct replica_manager *manager)
 {
     uint64_t next = replica_due_next(&manager->due);
+    uint64_t beat = replica_beats_due_ticks(manager);
+    next = beat < next ? beat : next;
     if (next == REPLICA_DUE_NEVER) {
         io_timer_stop(manager->loop, &manager->tick_timer);
         return;
@@ -225,6 +227,7 @@ static void run(struct io_turn_hook *hook)
     uint64_t begin_ns = io_clock_ns(manager->loop);
     manager->is_in_hook = true;
     tick_due_groups(manager);
+    replica_beats_look(manager);
     apply_groups(manager);
     retire_groups(manager);
     replica_installs_run(manager);
@@ -232,6 +235,7 @@ static void run(struct io_turn_hook *hook)
     replica_barriers_answer(manager);
     replica_sends_retry(manager);
     collect_groups(manager);
+    replica_beats_send(manager);
     replica_peers_flush(manager);
     submit_tombstones(manager);
     replica_life_submit(manager);
@@ -259,6 +263,7 @@ void replica_manager_wake(struct replica_manager *manager)
 void replica_turn_begin(struct replica_manager *manager)
 {
     replica_due_init(&manager->due, replica_now_ticks(manager));
+    manager->silence_due_ticks = REPLICA_DUE_NEVER;
     io_timer_init(&manager->tick_timer, tick_timer_fired);
     io_timer_init(&manager->learner_timer, tick_timer_fired);
     manager->hook.run = run;

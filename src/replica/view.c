@@ -68,6 +68,12 @@ static void view_member(const struct replica_group *group, struct replica_group_
         member->match_index = progress.match_index;
         member->heard_ns_ago = ns_ago(group, progress.heard_ticks);
         member->caught_up_ns_ago = ns_ago(group, progress.caught_up_ticks);
+        if (progress.is_at_rest) {
+            const struct replica_peer *peer = replica_peer_find(group->manager, node_id);
+            ensure(peer != NULL); /* it agreed */
+            member->heard_ns_ago = ns_ago(group, peer->heard_ticks);
+            member->caught_up_ns_ago = member->heard_ns_ago;
+        }
     } else {
         member->is_active = node_id == view->leader;
         return;

@@ -78,6 +78,7 @@ static struct buf *sample(void)
                                            .index_term = 8,
                                            .commit = 900,
                                            .barrier = 3,
+                                           .rest_ticks = 300,
                                            .hint_index = 77,
                                            .hint_term = 5,
                                            .granted = 1,
@@ -162,6 +163,7 @@ static void everything_comes_back(void **state)
         assert_int_equal(item.message.index_term, 8);
         assert_int_equal(item.message.commit, 900);
         assert_int_equal(item.message.barrier, 3);
+        assert_int_equal(item.message.rest_ticks, 300);
         assert_int_equal(item.message.hint_index, 77);
         assert_int_equal(item.message.hint_term, 5);
         assert_int_equal(item.message.granted, 1);
