@@ -57,11 +57,11 @@ static bool read_broker(const struct register_broker_request *message,
     broker->incarnation = message->incarnation;
     broker->kafka_port = message->kafka_port;
     broker->peer_port = message->peer_port;
-    broker->directory_id = message->directory_id;
-    broker->directory_starts = (uint64_t)message->directory_starts;
     return copy_text(broker->kafka_host, message->kafka_host) &&
            copy_text(broker->peer_host, message->peer_host) &&
-           copy_text(broker->rack, message->rack);
+           copy_text(broker->rack, message->rack) &&
+           cluster_directory_take(&broker->directory, &message->directory_id, message->first_start,
+                                  message->directory_starts, message->directory_starts_count);
 }
 
 static bool is_registered(const struct broker_shard *shard, const struct cluster_broker *broker)

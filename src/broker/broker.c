@@ -78,9 +78,14 @@ static bool prepare(struct broker *broker, char *error, size_t error_size)
     struct io_loop *loop = shard_loop(shards_get(broker->shards, 0));
     broker->incarnation = random_uuid(loop);
     struct uuid fresh_directory_id = random_uuid(loop);
-    if (!data_directory_open(&broker->directory, config, &fresh_directory_id, error, error_size)) {
+    if (!data_directory_open(&broker->directory, config, &fresh_directory_id, &broker->incarnation,
+                             error, error_size)) {
         return false;
     }
+    bool is_told = cluster_directory_take(
+        &broker->own_directory, &broker->directory.id, (int64_t)broker->directory.first_start,
+        broker->directory.starts, (int32_t)broker->directory.start_count);
+    ensure(is_told);
     atomic_init(&broker->first_founded_group_id, broker->directory.first_founded_group_id);
     return peer_guard_policy_init(&broker->guard, config, &broker->directory.cluster_id, error,
                                   error_size) &&
@@ -161,4 +166,11 @@ _Noreturn void broker_abandon(const char *reason)
     trace_error("the broker gives up: %s", reason);
     /* At once: nothing may be acknowledged any more. */
     io_process_end(EXIT_ABANDONED);
+}
+
+_Noreturn void broker_abandon_outdated(struct wire_string message)
+{
+    char reason[512];
+    snprintf(reason, sizeof reason, "%.*s", message.length, message.data);
+    broker_abandon(reason);
 }

@@ -15,13 +15,15 @@
 #include "broker/listener.h"
 #include "broker/peer_guard.h"
 #include "io/tls.h"
+#include "wire/field.h"
 
 #include <stdatomic.h>
 
 struct broker {
     const struct broker_config *config;
     struct data_directory directory;
-    struct uuid incarnation; /* of this process */
+    struct cluster_directory own_directory; /* what is told of it */
+    struct uuid incarnation;                /* of this process */
     struct peer_guard_policy guard;
     struct io_tls *peer_tls; /* NULL: none between brokers */
     struct admission admission;
@@ -35,10 +37,17 @@ struct broker {
     _Atomic uint32_t shards_with_hung_disk; /* disk_pulse.h */
 
     struct shard_message stop; /* from broker_request_stop() to shard 0 */
+    bool has_joined;           /* shard 0's: this start stands in the metadata, or did once */
     /* Shard 0's: how the end is getting on. */
     bool is_stopping;
     uint32_t shards_awaited; /* that have not done the present step yet */
 };
+
+/* broker.c */
+/* Ends the process as broker_abandon() does: what it promised with a newer state of its data
+ * directory this one does not know, so it must not take part.  message: what the broker that knows
+ * better says. */
+_Noreturn void broker_abandon_outdated(struct wire_string message);
 
 /* broker_shard.c */
 bool broker_shard_prepare(struct broker_shard *state, char *error, size_t error_size);

@@ -14,45 +14,49 @@
 #include "broker/reconciler.h"
 #include "broker/registration.h"
 
-/* ---- A new data directory ---- */
+/* ---- The data directory has joined ---- */
 
-struct founding_work {
+struct joining_work {
     struct io_work work;
     struct data_directory *directory;
     uint64_t group_id;
     int result;
 };
 
-static void founding_run(struct io_work *work)
+static void joining_run(struct io_work *work)
 {
-    struct founding_work *founding = container_of(work, struct founding_work, work);
-    founding->result = data_directory_set_founding_limit(founding->directory, founding->group_id);
+    struct joining_work *joining = container_of(work, struct joining_work, work);
+    joining->result = data_directory_set_joined(joining->directory, joining->group_id);
 }
 
-static void founding_done(struct io_work *work)
+static void joining_done(struct io_work *work)
 {
-    struct founding_work *founding = container_of(work, struct founding_work, work);
-    if (founding->result != 0) {
+    struct joining_work *joining = container_of(work, struct joining_work, work);
+    if (joining->result != 0) {
         broker_abandon("the data directory's meta file cannot be written");
     }
-    memory_free(founding);
+    memory_free(joining);
 }
 
-/* A new directory learns which groups existed before it. */
-static void note_founding_limit(struct broker_shard *state)
+/* The cluster has heard of this start of the broker, once a process.  A new directory learns which
+ * groups existed before it. */
+static void note_joined(struct broker_shard *state)
 {
     struct broker *broker = state->broker;
-    if (atomic_load(&broker->first_founded_group_id) != DATA_DIRECTORY_NO_LIMIT) {
+    if (broker->has_joined) {
         return;
     }
-    struct founding_work *founding = memory_allocate_zeroed(sizeof *founding);
-    founding->directory = &broker->directory;
-    founding->group_id = cluster_next_group_id(state->metadata);
-    founding->work.run = founding_run;
-    founding->work.done = founding_done;
-    list_node_init(&founding->work.node);
-    atomic_store(&broker->first_founded_group_id, founding->group_id);
-    io_work_submit(state->loop, &founding->work);
+    broker->has_joined = true;
+    if (atomic_load(&broker->first_founded_group_id) == DATA_DIRECTORY_NO_LIMIT) {
+        atomic_store(&broker->first_founded_group_id, cluster_next_group_id(state->metadata));
+    }
+    struct joining_work *joining = memory_allocate_zeroed(sizeof *joining);
+    joining->directory = &broker->directory;
+    joining->group_id = atomic_load(&broker->first_founded_group_id);
+    joining->work.run = joining_run;
+    joining->work.done = joining_done;
+    list_node_init(&joining->work.node);
+    io_work_submit(state->loop, &joining->work);
 }
 
 /* ---- Following ---- */
@@ -147,7 +151,7 @@ void broker_shard_metadata_changed(struct broker_shard *state, const struct clus
         state->metadata_is_loaded = true;
         state->metadata_loaded_ns = io_now_ns(state->loop);
         if (broker_shard_id(state) == 0) {
-            note_founding_limit(state);
+            note_joined(state);
             trace_info("The cluster's metadata is loaded: %zu topics, %zu brokers",
                        cluster_topic_count(state->metadata), cluster_broker_count(state->metadata));
         }

@@ -3,8 +3,8 @@
  * data_directory.c -- see data_directory.h.
  *
  * `meta`: magic, format version, cluster id, broker id, directory id, first founded group id,
- * number of founders, each with broker id and directory id, number of starts (from format 3 on),
- * CRC-32C; big-endian.
+ * number of founders, each with broker id and directory id, number of the first start that is
+ * told, how many are, and their ids (all from format 3 on), CRC-32C; big-endian.
  */
 #include "broker/data_directory.h"
 
@@ -25,7 +25,7 @@
 
 #define META_MAGIC 0x464c4f54u /* "FLOT" */
 #define META_FORMAT 3
-#define META_FORMAT_LEAST 2 /* without the number of starts */
+#define META_FORMAT_LEAST 2 /* without the starts */
 #define META_BYTES_MAX 4096
 #define PATH_BYTES_MAX 4096
 
@@ -54,7 +54,8 @@ static bool path_of(char path[PATH_BYTES_MAX], const char *directory, const char
     return length > 0 && length < PATH_BYTES_MAX;
 }
 
-static int meta_write(const struct data_directory *directory)
+/* Of the starts the last start_count. */
+static int meta_write(const struct data_directory *directory, uint32_t start_count)
 {
     char path[PATH_BYTES_MAX];
     if (!path_of(path, directory->path, "meta")) {
@@ -73,7 +74,12 @@ static int meta_write(const struct data_directory *directory)
         wire_write_uint32(&writer, directory->founders[i].broker_id);
         wire_write_uuid(&writer, &directory->founders[i].directory_id);
     }
-    wire_write_int64(&writer, (int64_t)directory->starts);
+    uint32_t skipped = directory->start_count - start_count;
+    wire_write_int64(&writer, (int64_t)(directory->first_start + skipped));
+    wire_write_uint32(&writer, start_count);
+    for (uint32_t i = skipped; i < directory->start_count; i++) {
+        wire_write_uuid(&writer, &directory->starts[i]);
+    }
     uint32_t crc = crc32c(0, writer.buf->data, wire_writer_length(&writer));
     wire_write_uint32(&writer, crc);
     int result = io_path_replace(path, writer.buf->data, wire_writer_length(&writer));
@@ -95,6 +101,20 @@ static bool founders_decode(struct data_directory *directory, struct wire_cursor
     return true;
 }
 
+static bool starts_decode(struct data_directory *directory, struct wire_cursor *cursor)
+{
+    directory->first_start = (uint64_t)wire_read_int64(cursor);
+    uint32_t count = wire_read_uint32(cursor);
+    if (count > CLUSTER_DIRECTORY_STARTS_MAX) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        directory->starts[i] = wire_read_uuid(cursor);
+    }
+    directory->start_count = count;
+    return true;
+}
+
 static bool meta_decode(struct data_directory *directory, const struct buf *content)
 {
     struct wire_cursor cursor;
@@ -107,7 +127,7 @@ static bool meta_decode(struct data_directory *directory, const struct buf *cont
     directory->id = wire_read_uuid(&cursor);
     directory->first_founded_group_id = (uint64_t)wire_read_int64(&cursor);
     is_meta = founders_decode(directory, &cursor) && is_meta;
-    directory->starts = format >= 3 ? (uint64_t)wire_read_int64(&cursor) : 0;
+    is_meta = (format < META_FORMAT || starts_decode(directory, &cursor)) && is_meta;
     size_t checked = content->length_bytes - wire_remaining(&cursor);
     uint32_t crc = wire_read_uint32(&cursor);
     return wire_expect_end(&cursor) && is_meta && crc == crc32c(0, content->data, checked);
@@ -172,8 +192,19 @@ static int sync_name(const struct data_directory *directory)
     return result;
 }
 
+static void note_start(struct data_directory *directory, const struct uuid *start_id)
+{
+    if (directory->start_count == 0) {
+        directory->first_start = 1;
+    }
+    if (directory->start_count < CLUSTER_DIRECTORY_STARTS_MAX) {
+        directory->starts[directory->start_count++] = *start_id;
+    }
+}
+
 bool data_directory_open(struct data_directory *directory, const struct broker_config *config,
-                         const struct uuid *fresh_id, char *error, size_t error_size)
+                         const struct uuid *fresh_id, const struct uuid *start_id, char *error,
+                         size_t error_size)
 {
     char path[PATH_BYTES_MAX];
     struct uuid cluster_id = data_directory_cluster_id(config->cluster_name);
@@ -200,8 +231,8 @@ bool data_directory_open(struct data_directory *directory, const struct broker_c
         directory->first_founded_group_id = DATA_DIRECTORY_NO_LIMIT;
         result = sync_name(directory);
     }
-    directory->starts++;
-    result = result != 0 ? result : meta_write(directory);
+    note_start(directory, start_id);
+    result = result != 0 ? result : meta_write(directory, directory->start_count);
     if (result != 0) {
         snprintf(error, error_size, "cannot read or write %s: %s", path, strerror(-result));
     }
@@ -215,11 +246,11 @@ int data_directory_set_founders(struct data_directory *directory,
     require(founder_count > 0 && founder_count <= DATA_DIRECTORY_FOUNDERS_MAX);
     memcpy(directory->founders, founders, founder_count * sizeof founders[0]);
     directory->founder_count = founder_count;
-    return meta_write(directory);
+    return meta_write(directory, directory->start_count);
 }
 
-int data_directory_set_founding_limit(struct data_directory *directory, uint64_t group_id)
+int data_directory_set_joined(struct data_directory *directory, uint64_t group_id)
 {
     directory->first_founded_group_id = group_id;
-    return meta_write(directory);
+    return meta_write(directory, 1);
 }

@@ -6,9 +6,9 @@
  * A directory has an id of its own, made up when it is.  A broker whose directory was lost comes
  * back with another one, and is known by that not to remember what it promised (founding.h).
  *
- * It counts how often it was opened, durably before anything else is done with it.  The cluster
- * remembers the count, so that an older copy of the directory is known by a count that was there
- * already (cluster/directory.c).
+ * Every start on it is written down in it before anything else is done: the last one that the
+ * cluster is known to have heard of, and those since.  The cluster remembers the last start it was
+ * told of, and knows an older copy of the directory by that being missing (cluster/directory.c).
  *
  * Locality: the main thread before the shards run; the setters block and run where that is allowed,
  * one at a time.
@@ -18,6 +18,7 @@
 
 #include "base/uuid.h"
 #include "broker/config.h"
+#include "cluster/cluster.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,7 +38,12 @@ struct data_directory {
     struct uuid cluster_id;
     uint32_t broker_id;
     struct uuid id;
-    uint64_t starts; /* how often it was opened, this time included */
+    /* Their numbers ascend from first_start on; this one last (cluster.h).  When there is no room
+     * for another, a start goes by the id of the one before: so many of them in a row were never
+     * heard of. */
+    uint64_t first_start;
+    struct uuid starts[CLUSTER_DIRECTORY_STARTS_MAX];
+    uint32_t start_count;
     /* Ascending by broker id; none until they are known. */
     struct data_directory_founder founders[DATA_DIRECTORY_FOUNDERS_MAX];
     uint32_t founder_count;
@@ -52,16 +58,19 @@ struct data_directory {
  */
 struct uuid data_directory_cluster_id(const char *cluster_name);
 
-/* Makes or opens the directory, locks it, makes or checks `meta`, and counts the start; fresh_id is
- * the id of a directory that is made now.  False with a message; another broker's or cluster's
- * directory is refused with both ids named. */
+/* Makes or opens the directory, locks it, makes or checks `meta`, and writes the start down;
+ * fresh_id is the id of a directory that is made now, start_id this start's.  False with a message;
+ * another broker's or cluster's directory is refused with both ids named. */
 bool data_directory_open(struct data_directory *directory, const struct broker_config *config,
-                         const struct uuid *fresh_id, char *error, size_t error_size);
+                         const struct uuid *fresh_id, const struct uuid *start_id, char *error,
+                         size_t error_size);
 
-/* Both durable on return; 0 or a negative errno. */
+/* Durable on return; 0 or a negative errno. */
 int data_directory_set_founders(struct data_directory *directory,
                                 const struct data_directory_founder *founders,
                                 uint32_t founder_count);
-int data_directory_set_founding_limit(struct data_directory *directory, uint64_t group_id);
+/* The cluster has heard of this start, so that the ones before need not be told any more (they stay
+ * in starts, which others read), and the groups below group_id existed before the directory did. */
+int data_directory_set_joined(struct data_directory *directory, uint64_t group_id);
 
 #endif

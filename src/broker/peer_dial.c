@@ -7,6 +7,7 @@
  */
 #include "broker/peer_dial.h"
 
+#include "base/arena.h"
 #include "base/assert.h"
 #include "base/trace.h"
 #include "broker/broker_process.h"
@@ -21,6 +22,7 @@
 #define HELLO_CORRELATION_ID 0
 #define ANSWER_BYTES_MAX (64u << 20)
 #define HELLO_ANSWER_BYTES_MAX 1024u
+#define HELLO_ARENA_BYTES 4096
 
 static void fail(struct peer_dial *dial, const char *reason)
 {
@@ -33,6 +35,7 @@ static void fail(struct peer_dial *dial, const char *reason)
 static void say_hello(struct peer_dial *dial)
 {
     const struct broker_shard *shard = dial->shard;
+    struct cluster_directory own = shard->broker->own_directory;
     struct peer_hello_request hello;
     peer_hello_request_init(&hello);
     hello.cluster_id = shard->cluster_id;
@@ -42,6 +45,10 @@ static void say_hello(struct peer_dial *dial)
     hello.shard_id = broker_shard_id(shard);
     hello.peer_host = wire_string_from(shard->config->peer_advertised_host);
     hello.peer_port = shard->broker->peer_port;
+    hello.directory_id = own.id;
+    hello.first_start = (int64_t)own.first_start;
+    hello.directory_starts = own.starts;
+    hello.directory_starts_count = (int32_t)own.start_count;
 
     struct wire_writer writer;
     peer_request_frame_begin(&writer, PEER_HELLO_TYPE, HELLO_CORRELATION_ID);
@@ -75,13 +82,32 @@ static void on_open(struct io_stream *stream)
     say_hello(dial);
 }
 
-static bool take_hello_answer(struct peer_dial *dial, const uint8_t *frame, size_t length)
+/* Whether the two brokers' data directories are such that they may hear each other. */
+static bool check_directories(struct peer_dial *dial, const struct peer_hello_response *answer)
 {
-    struct wire_cursor cursor;
+    if (answer->error_code != WIRE_ERROR_NONE) {
+        broker_abandon_outdated(answer->message);
+    }
+    struct cluster_directory directory;
+    if (!cluster_directory_take(&directory, &answer->directory_id, answer->first_start,
+                                answer->directory_starts, answer->directory_starts_count)) {
+        fail(dial, "its hello makes no sense");
+        return false;
+    }
+    enum cluster_directory_verdict verdict =
+        cluster_directory_judge(dial->shard->metadata, dial->broker_id, &directory);
+    if (verdict == CLUSTER_DIRECTORY_REPLACED || verdict == CLUSTER_DIRECTORY_OLD_COPY) {
+        fail(dial, "its data directory is out of date");
+        return false;
+    }
+    return true;
+}
+
+static bool check_hello_answer(struct peer_dial *dial, struct wire_cursor *cursor)
+{
     struct peer_hello_response answer;
-    wire_cursor_init(&cursor, frame, length, NULL);
-    int32_t correlation_id = wire_read_int32(&cursor);
-    if (!peer_hello_response_decode(&answer, 0, &cursor) || !wire_expect_end(&cursor) ||
+    int32_t correlation_id = wire_read_int32(cursor);
+    if (!peer_hello_response_decode(&answer, 0, cursor) || !wire_expect_end(cursor) ||
         correlation_id != HELLO_CORRELATION_ID) {
         fail(dial, "its hello makes no sense");
         return false;
@@ -96,10 +122,23 @@ static bool take_hello_answer(struct peer_dial *dial, const uint8_t *frame, size
     }
     dial->incarnation = answer.incarnation;
     dial->shard_count = answer.shard_count;
-    dial->state = PEER_DIAL_READY;
-    io_timer_stop(dial->shard->loop, &dial->timer);
-    dial->handler->on_ready(dial);
-    return true;
+    return check_directories(dial, &answer);
+}
+
+static bool take_hello_answer(struct peer_dial *dial, const uint8_t *frame, size_t length)
+{
+    struct wire_cursor cursor;
+    struct arena arena;
+    arena_init(&arena, HELLO_ARENA_BYTES);
+    wire_cursor_init(&cursor, frame, length, &arena);
+    bool is_good = check_hello_answer(dial, &cursor);
+    arena_free(&arena);
+    if (is_good) {
+        dial->state = PEER_DIAL_READY;
+        io_timer_stop(dial->shard->loop, &dial->timer);
+        dial->handler->on_ready(dial);
+    }
+    return is_good;
 }
 
 static bool take_frame(struct peer_dial *dial, const uint8_t *frame, size_t length)

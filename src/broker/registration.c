@@ -13,7 +13,6 @@
 #include "wire/register_broker.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 #define RETRY_NS 200000000ull
 #define TIMEOUT_MS 10000
@@ -41,14 +40,6 @@ static void refused(struct broker_shard *shard)
     }
     trace_info("This broker has left the cluster and ends; its data directory may be deleted");
     broker_request_stop(shard->broker);
-}
-
-/* What it promised since, this copy of its data directory does not know: it must not take part. */
-static _Noreturn void outdated(struct wire_string message)
-{
-    char reason[256];
-    snprintf(reason, sizeof reason, "%.*s", message.length, message.data);
-    broker_abandon(reason);
 }
 
 /* Nobody leads this broker for long.  If it was taken out of the controller group before it heard
@@ -83,7 +74,7 @@ static void answered(void *context, enum wire_error error, struct buf *response,
             trace_warn("registration was refused: %.*s", (int)answer.message.length,
                        answer.message.data);
             if (answer.error_code == WIRE_ERROR_STALE_BROKER_EPOCH) {
-                outdated(answer.message);
+                broker_abandon_outdated(answer.message);
             }
             if (answer.error_code == WIRE_ERROR_BROKER_ID_NOT_REGISTERED &&
                 !registration->is_stopping) {
@@ -109,8 +100,11 @@ static void ask(struct registration *registration)
     request.is_returning =
         registration_is_done(shard) ||
         atomic_load(&shard->broker->first_founded_group_id) != DATA_DIRECTORY_NO_LIMIT;
-    request.directory_id = shard->broker->directory.id;
-    request.directory_starts = (int64_t)shard->broker->directory.starts;
+    struct cluster_directory directory = shard->broker->own_directory;
+    request.directory_id = directory.id;
+    request.first_start = (int64_t)directory.first_start;
+    request.directory_starts = directory.starts;
+    request.directory_starts_count = (int32_t)directory.start_count;
     request.rack = wire_string_from(config->rack != NULL ? config->rack : "");
 
     struct wire_writer body;

@@ -65,11 +65,11 @@ static bool apply_broker_registered(struct cluster_metadata *metadata, struct wi
         .incarnation = record.incarnation,
         .kafka_port = record.kafka_port,
         .peer_port = record.peer_port,
-        .directory_id = record.directory_id,
-        .directory_starts = (uint64_t)record.directory_starts,
     };
     if (!take_text(broker.kafka_host, record.kafka_host) ||
-        !take_text(broker.peer_host, record.peer_host) || !take_text(broker.rack, record.rack)) {
+        !take_text(broker.peer_host, record.peer_host) || !take_text(broker.rack, record.rack) ||
+        !cluster_directory_take(&broker.directory, &record.directory_id, record.first_start,
+                                record.directory_starts, record.directory_starts_count)) {
         return false;
     }
     const struct cluster_broker *known = cluster_broker_find(metadata, broker.id);
@@ -77,13 +77,14 @@ static bool apply_broker_registered(struct cluster_metadata *metadata, struct wi
         return refuse(change, WIRE_ERROR_POLICY_VIOLATION);
     }
     /* It left, or another process of it registered, when this was under way. */
-    enum cluster_directory_verdict verdict = cluster_directory_judge(metadata, &broker);
+    enum cluster_directory_verdict verdict =
+        cluster_directory_judge(metadata, broker.id, &broker.directory);
     if (verdict != CLUSTER_DIRECTORY_CURRENT) {
         return refuse(change, cluster_directory_error(verdict));
     }
     broker.is_leaving = known != NULL && known->is_leaving; /* a restart does not change its fate */
-    if (known != NULL && !uuid_equal(&known->directory_id, &broker.directory_id)) {
-        metadata_give_up_directory(metadata, broker.id, &known->directory_id);
+    if (known != NULL && !uuid_equal(&known->directory.id, &broker.directory.id)) {
+        metadata_give_up_directory(metadata, broker.id, &known->directory.id);
     }
     metadata_put_broker(metadata, &broker);
     change->kind = CLUSTER_CHANGE_BROKER;
@@ -128,7 +129,7 @@ static bool apply_broker_unregistered(struct cluster_metadata *metadata, struct 
     change->kind = CLUSTER_CHANGE_BROKER_REMOVED;
     change->broker_id = broker->id;
     topic_config_clear(metadata_broker_config(metadata, record.broker_id));
-    metadata_give_up_directory(metadata, record.broker_id, &broker->directory_id);
+    metadata_give_up_directory(metadata, record.broker_id, &broker->directory.id);
     metadata_remove_broker(metadata, record.broker_id);
     return true;
 }

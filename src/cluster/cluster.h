@@ -38,7 +38,20 @@
 #define CLUSTER_PARTITIONS_PER_REQUEST_MAX 10000 /* new ones at once, which bounds the record */
 #define CLUSTER_PARTITIONS_MAX 1000000           /* of all topics */
 #define CLUSTER_BROKERS_MAX 1000
+#define CLUSTER_DIRECTORY_STARTS_MAX 16
 #define CLUSTER_PRODUCER_IDS_PER_BLOCK_MAX 1000000
+
+/* A broker's data directory as it tells of itself. */
+struct cluster_directory {
+    struct uuid id; /* zero: not said, by an earlier version */
+    /* Each start of a broker on it has a number, one above the one before, and an id, which stand
+     * in it before they are told.  Here are the last start whose registration it knows of, those
+     * since, and this one.  A later one than the first of them that is not among them was made on
+     * another copy, and what was promised with it this one does not know. */
+    uint64_t first_start; /* the number of starts[0] */
+    uint32_t start_count;
+    struct uuid starts[CLUSTER_DIRECTORY_STARTS_MAX];
+};
 
 struct cluster_broker {
     uint32_t id;
@@ -49,8 +62,7 @@ struct cluster_broker {
     uint16_t peer_port;
     char rack[CLUSTER_HOST_BYTES_MAX + 1]; /* "": none */
     bool is_leaving; /* gets no new replicas; those it has move away, and then it is unregistered */
-    struct uuid directory_id;  /* of its data; zero: not said, by an earlier version */
-    uint64_t directory_starts; /* how many times it was started on that, this time included */
+    struct cluster_directory directory; /* of its data */
 };
 
 /* How a replica stands in a reassignment: was it one before, and is it to be one after? */
@@ -162,14 +174,17 @@ enum cluster_directory_verdict {
     CLUSTER_DIRECTORY_CURRENT,  /* nothing newer is known */
     CLUSTER_DIRECTORY_LEFT,     /* the broker left the cluster with it, and is not registered */
     CLUSTER_DIRECTORY_REPLACED, /* the broker is registered with another one since */
-    CLUSTER_DIRECTORY_OLD_COPY, /* the broker was started on it more often, or at the same count as
-                                 * another process: what was promised then this copy may not have */
+    CLUSTER_DIRECTORY_OLD_COPY, /* the broker was started on it since, which this copy does not have
+                                 */
 };
 
-/* Of the claim's id, incarnation and directory.  All verdicts but CURRENT are for good, whatever
- * else is committed meanwhile. */
+/* From what a message or a record says of it; false when that makes no sense. */
+bool cluster_directory_take(struct cluster_directory *directory, const struct uuid *id,
+                            int64_t first_start, const struct uuid *starts, int32_t start_count);
+/* All verdicts but CURRENT are for good, whatever else is committed meanwhile. */
 enum cluster_directory_verdict cluster_directory_judge(const struct cluster_metadata *metadata,
-                                                       const struct cluster_broker *claim);
+                                                       uint32_t broker_id,
+                                                       const struct cluster_directory *directory);
 /* How a registration is refused for it: NONE for CURRENT, BROKER_ID_NOT_REGISTERED for LEFT, else
  * STALE_BROKER_EPOCH. */
 enum wire_error cluster_directory_error(enum cluster_directory_verdict verdict);

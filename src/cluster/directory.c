@@ -2,11 +2,11 @@
  *
  * directory.c -- which data directories of brokers are out of date.
  *
- * A broker registers with the id of its directory and with how many times it was started on it.
- * What is remembered of that only moves forward: of a registered broker its directory and the
- * highest count; of the directories that were given up, by leaving or for another one, that they
- * were.  Of these the newest are kept; who was forgotten is taken for new, as before there was this
- * memory.
+ * A broker registers with the id of its directory and with the starts that stand in it (cluster.h).
+ * What is remembered of that only moves forward: of a registered broker its directory and its last
+ * start, which whoever goes on with the directory has; of the directories that were given up, by
+ * leaving or for another one, that they were.  Of these the newest are kept; who was forgotten is
+ * taken for new, as before there was this memory.
  *
  * Invariant: no broker is registered with a directory that it gave up.
  *
@@ -31,24 +31,49 @@ static bool is_given_up(const struct cluster_metadata *metadata, uint32_t broker
     return false;
 }
 
-enum cluster_directory_verdict cluster_directory_judge(const struct cluster_metadata *metadata,
-                                                       const struct cluster_broker *claim)
+bool cluster_directory_take(struct cluster_directory *directory, const struct uuid *id,
+                            int64_t first_start, const struct uuid *starts, int32_t start_count)
 {
-    const struct cluster_broker *known = cluster_broker_find(metadata, claim->id);
-    if (uuid_is_zero(&claim->directory_id)) {
+    if (first_start < 0 || start_count < 0 || start_count > CLUSTER_DIRECTORY_STARTS_MAX) {
+        return false;
+    }
+    *directory = (struct cluster_directory){
+        .id = *id, .first_start = (uint64_t)first_start, .start_count = (uint32_t)start_count};
+    for (uint32_t i = 0; i < directory->start_count; i++) {
+        directory->starts[i] = starts[i];
+    }
+    return true;
+}
+
+/* Whether the start that is known last stands in the directory, or is before those that do: who
+ * judges may be behind, and know an earlier one. */
+static bool goes_on(const struct cluster_directory *known,
+                    const struct cluster_directory *directory)
+{
+    if (known->start_count == 0) {
+        return true;
+    }
+    uint64_t number = known->first_start + known->start_count - 1;
+    uint64_t position = number - directory->first_start;
+    return number < directory->first_start ||
+           (position < directory->start_count &&
+            uuid_equal(&directory->starts[position], &known->starts[known->start_count - 1]));
+}
+
+enum cluster_directory_verdict cluster_directory_judge(const struct cluster_metadata *metadata,
+                                                       uint32_t broker_id,
+                                                       const struct cluster_directory *directory)
+{
+    const struct cluster_broker *known = cluster_broker_find(metadata, broker_id);
+    if (uuid_is_zero(&directory->id)) {
         return CLUSTER_DIRECTORY_CURRENT; /* it does not say */
     }
-    if (is_given_up(metadata, claim->id, &claim->directory_id)) {
+    if (is_given_up(metadata, broker_id, &directory->id)) {
         return known == NULL ? CLUSTER_DIRECTORY_LEFT : CLUSTER_DIRECTORY_REPLACED;
     }
-    if (known == NULL || !uuid_equal(&known->directory_id, &claim->directory_id)) {
-        return CLUSTER_DIRECTORY_CURRENT;
-    }
-    bool is_same_start = claim->directory_starts == known->directory_starts &&
-                         uuid_equal(&claim->incarnation, &known->incarnation);
-    return is_same_start || claim->directory_starts > known->directory_starts
-               ? CLUSTER_DIRECTORY_CURRENT
-               : CLUSTER_DIRECTORY_OLD_COPY;
+    bool is_known = known != NULL && uuid_equal(&known->directory.id, &directory->id);
+    return !is_known || goes_on(&known->directory, directory) ? CLUSTER_DIRECTORY_CURRENT
+                                                              : CLUSTER_DIRECTORY_OLD_COPY;
 }
 
 enum wire_error cluster_directory_error(enum cluster_directory_verdict verdict)

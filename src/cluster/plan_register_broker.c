@@ -29,7 +29,8 @@ void cluster_plan_register_broker(const struct cluster_metadata *metadata,
                     CLUSTER_BROKERS_MAX);
         return;
     }
-    enum cluster_directory_verdict verdict = cluster_directory_judge(metadata, broker);
+    enum cluster_directory_verdict verdict =
+        cluster_directory_judge(metadata, broker->id, &broker->directory);
     if (verdict != CLUSTER_DIRECTORY_CURRENT) {
         plan_refuse(problem, cluster_directory_error(verdict), "%s",
                     cluster_directory_text(verdict));

@@ -30,6 +30,7 @@ struct wire_string cluster_record_string(const char *text)
 
 void cluster_record_write_broker(struct wire_writer *writer, const struct cluster_broker *broker)
 {
+    struct cluster_directory directory = broker->directory;
     struct broker_registered_record record = {
         .broker_id = broker->id,
         .incarnation = broker->incarnation,
@@ -38,8 +39,10 @@ void cluster_record_write_broker(struct wire_writer *writer, const struct cluste
         .peer_host = cluster_record_string(broker->peer_host),
         .peer_port = broker->peer_port,
         .rack = cluster_record_string(broker->rack),
-        .directory_id = broker->directory_id,
-        .directory_starts = (int64_t)broker->directory_starts,
+        .directory_id = directory.id,
+        .first_start = (int64_t)directory.first_start,
+        .directory_starts = directory.starts,
+        .directory_starts_count = (int32_t)directory.start_count,
     };
     cluster_record_begin_version(writer, CLUSTER_RECORD_BROKER_REGISTERED,
                                  CLUSTER_RECORD_BROKER_REGISTERED_VERSION);

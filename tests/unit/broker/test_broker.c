@@ -262,26 +262,44 @@ static void test_damaged_meta_is_refused(void **state)
     expect_refusal(fixture, "damaged");
 }
 
-static struct data_directory open_directory(struct fixture *fixture, uint64_t fresh)
+static struct uuid start_id(uint64_t number)
+{
+    return uuid_from_random(2, number);
+}
+
+/* As the start of this number. */
+static struct data_directory open_directory(struct fixture *fixture, uint64_t number)
 {
     char error[512] = "";
     struct data_directory directory = {0};
-    struct uuid fresh_id = uuid_from_random(1, fresh);
+    struct uuid fresh_id = uuid_from_random(1, number);
+    struct uuid id = start_id(number);
     unlock(fixture);
-    if (!data_directory_open(&directory, &fixture->config, &fresh_id, error, sizeof error)) {
+    if (!data_directory_open(&directory, &fixture->config, &fresh_id, &id, error, sizeof error)) {
         fail_msg("%s", error);
     }
     return directory;
 }
 
-/* As the version before wrote it: format 2, without the number of starts. */
+static void assert_starts(const struct data_directory *directory, uint64_t first, uint64_t last)
+{
+    assert_int_equal(directory->first_start, first);
+    assert_int_equal(directory->start_count, last - first + 1);
+    for (uint64_t i = first; i <= last; i++) {
+        struct uuid expected = start_id(i);
+        assert_true(uuid_equal(&directory->starts[i - first], &expected));
+    }
+}
+
+/* As the version before wrote it: format 2, without starts.  One stands in it. */
 static void make_meta_old(const struct fixture *fixture)
 {
     char path[128];
     struct buf *content = NULL;
     snprintf(path, sizeof path, "%s/meta", fixture->directory);
     assert_int_equal(io_path_read(path, 4096, &content), 0);
-    size_t length = content->length_bytes - sizeof(uint64_t) - sizeof(uint32_t);
+    size_t length = content->length_bytes - sizeof(uint64_t) - sizeof(uint32_t) -
+                    sizeof(struct uuid) - sizeof(uint32_t);
     assert_int_equal(content->data[7], 3);
     content->data[7] = 2;
     uint32_t crc = htonl(crc32c(0, content->data, length));
@@ -290,28 +308,46 @@ static void make_meta_old(const struct fixture *fixture)
     buf_release(content);
 }
 
-static void test_starts_are_counted(void **state)
+static void test_starts_are_written_down(void **state)
 {
     struct fixture *fixture = *state;
-    struct data_directory first = open_directory(fixture, 1);
-    assert_int_equal(first.starts, 1);
-    const struct data_directory_founder founders[] = {{1, first.id}};
-    assert_int_equal(data_directory_set_founders(&first, founders, 1), 0);
-    assert_int_equal(data_directory_set_founding_limit(&first, 1234), 0);
-    struct data_directory second = open_directory(fixture, 2);
-    assert_int_equal(second.starts, 2);
-    assert_true(uuid_equal(&second.id, &first.id));
-    make_meta_old(fixture);
-    struct data_directory third = open_directory(fixture, 3);
-    assert_int_equal(third.starts, 1);
-    assert_true(uuid_equal(&third.id, &first.id));
-    assert_int_equal(third.founder_count, 1);
-    assert_int_equal(third.first_founded_group_id, 1234);
-    assert_int_equal(open_directory(fixture, 4).starts, 2);
+    struct data_directory directory = open_directory(fixture, 1);
+    struct uuid id = directory.id;
+    assert_starts(&directory, 1, 1);
+    const struct data_directory_founder founders[] = {{1, directory.id}};
+    assert_int_equal(data_directory_set_founders(&directory, founders, 1), 0);
+    directory = open_directory(fixture, 2); /* the first never heard of the cluster */
+    assert_starts(&directory, 1, 2);
+    assert_int_equal(data_directory_set_joined(&directory, 1234), 0);
+    assert_starts(&directory, 1, 2);
+    directory = open_directory(fixture, 3);
+    assert_starts(&directory, 2, 3);
+    assert_true(uuid_equal(&directory.id, &id));
+    assert_int_equal(directory.founder_count, 1);
+    assert_int_equal(directory.first_founded_group_id, 1234);
     reconfigure(fixture, "2", "ships");
     expect_refusal(fixture, "belongs to broker 1"); /* which is no start */
     reconfigure(fixture, "1", "ships");
-    assert_int_equal(open_directory(fixture, 5).starts, 3);
+    for (uint64_t i = 4; i <= CLUSTER_DIRECTORY_STARTS_MAX + 1; i++) {
+        directory = open_directory(fixture, i);
+        assert_starts(&directory, 2, i);
+    }
+    directory = open_directory(fixture, 99); /* goes by the last one's id */
+    assert_starts(&directory, 2, CLUSTER_DIRECTORY_STARTS_MAX + 1);
+}
+
+static void test_meta_of_the_version_before_is_read(void **state)
+{
+    struct fixture *fixture = *state;
+    struct data_directory first = open_directory(fixture, 1);
+    assert_int_equal(data_directory_set_joined(&first, 1234), 0);
+    make_meta_old(fixture);
+    struct data_directory second = open_directory(fixture, 1);
+    assert_starts(&second, 1, 1);
+    assert_true(uuid_equal(&second.id, &first.id));
+    assert_int_equal(second.first_founded_group_id, 1234);
+    second = open_directory(fixture, 2);
+    assert_starts(&second, 1, 2);
 }
 
 static void test_directory_in_use_is_refused(void **state)
@@ -360,7 +396,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bad_frames_close_the_connection, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_foreign_directory_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damaged_meta_is_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_starts_are_counted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_starts_are_written_down, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_meta_of_the_version_before_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_directory_in_use_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_busy_port_is_refused, set_up, tear_down),
     };
