@@ -34,6 +34,8 @@ struct forwarder {
     struct peer_client *client; /* to client_broker_id; NULL: none open */
     uint32_t client_broker_id;
     uint32_t hint;     /* the leader somebody told us; 0: none */
+    uint32_t denied;   /* who said last that it does not lead, whatever the group here believes: it
+                        * is not told anything any more when this broker is no member; 0: nobody */
     size_t next_asked; /* whose turn it is when there is nothing better */
     bool is_stopping;
 };
@@ -195,6 +197,7 @@ static void leader_answered(void *context, struct wire_cursor *cursor, bool was_
     }
     if (response.error_code == WIRE_ERROR_NOT_CONTROLLER) {
         /* Nothing was done: it may be asked again elsewhere. */
+        forwarder->denied = forward->asked_broker_id;
         forwarder->hint = response.leader_id != forward->asked_broker_id ? response.leader_id : 0;
         if (forwarder->hint != 0) {
             peer_links_introduce(forwarder->shard->links, forwarder->hint, response.leader_host,
@@ -207,6 +210,7 @@ static void leader_answered(void *context, struct wire_cursor *cursor, bool was_
         go_home(forwarder, forward, (enum wire_error)response.error_code);
         return;
     }
+    forwarder->denied = 0;
     struct wire_writer body;
     wire_writer_init(&body, (size_t)response.body.length);
     wire_write_raw(&body, response.body.data, (size_t)response.body.length);
@@ -234,7 +238,7 @@ static uint32_t choose_leader(struct forwarder *forwarder)
 {
     const struct broker_shard *shard = forwarder->shard;
     uint32_t leader = controller_leader(shard);
-    if (leader != 0) {
+    if (leader != 0 && leader != forwarder->denied) {
         return leader;
     }
     return forwarder->hint != 0 ? forwarder->hint : next_to_ask(forwarder);
@@ -384,7 +388,11 @@ struct forwarder *forwarder_new(struct broker_shard *shard)
 
 void forwarder_wake(struct forwarder *forwarder)
 {
-    if (forwarder != NULL && !list_is_empty(&forwarder->waiting)) {
+    if (forwarder == NULL) {
+        return;
+    }
+    forwarder->denied = 0;
+    if (!list_is_empty(&forwarder->waiting)) {
         io_timer_start(forwarder->shard->loop, &forwarder->retry,
                        io_now_ns(forwarder->shard->loop));
     }
