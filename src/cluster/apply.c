@@ -103,6 +103,12 @@ static bool apply_broker_leaving(struct cluster_metadata *metadata, struct wire_
     if (known == NULL) {
         return refuse(change, WIRE_ERROR_BROKER_ID_NOT_REGISTERED);
     }
+    /* A topic or a replica came when this was under way. */
+    struct metadata_want want;
+    if (record.is_leaving && !known->is_leaving &&
+        !metadata_may_leave(metadata, record.broker_id, &want) && want.topic != NULL) {
+        return refuse(change, WIRE_ERROR_POLICY_VIOLATION);
+    }
     struct cluster_broker broker = *known;
     broker.is_leaving = record.is_leaving;
     metadata_put_broker(metadata, &broker);
@@ -184,6 +190,11 @@ static bool apply_topic_created(struct cluster_metadata *metadata, struct wire_c
         return false;
     }
     enum wire_error error = metadata_addition_error(metadata, entry);
+    for (uint32_t i = 0; i < entry->topic.partition_count && error == WIRE_ERROR_NONE; i++) {
+        error = metadata_may_hold(metadata, &entry->topic.partitions[i])
+                    ? WIRE_ERROR_NONE
+                    : WIRE_ERROR_INVALID_REPLICA_ASSIGNMENT;
+    }
     if (error != WIRE_ERROR_NONE) {
         topic_entry_free(entry);
         return refuse(change, error);
@@ -219,6 +230,7 @@ static bool apply_partitions_added(struct cluster_metadata *metadata, struct wir
 {
     struct partitions_added_record record;
     struct cluster_partition checked;
+    bool may_hold = true;
     if (!partitions_added_record_decode(&record, version, cursor) || record.partitions_count < 1) {
         return false;
     }
@@ -227,6 +239,7 @@ static bool apply_partitions_added(struct cluster_metadata *metadata, struct wir
                                      record.partitions[i].replicas_count)) {
             return false;
         }
+        may_hold = may_hold && metadata_may_hold(metadata, &checked);
     }
     struct topic_entry *entry = metadata_find_id(metadata, &record.topic_id);
     if (entry == NULL) {
@@ -240,6 +253,9 @@ static bool apply_partitions_added(struct cluster_metadata *metadata, struct wir
     if (new_count > CLUSTER_PARTITIONS_PER_TOPIC_MAX - first ||
         new_count > CLUSTER_PARTITIONS_MAX - metadata->partition_count) {
         return refuse(change, WIRE_ERROR_POLICY_VIOLATION);
+    }
+    if (!may_hold) {
+        return refuse(change, WIRE_ERROR_INVALID_REPLICA_ASSIGNMENT);
     }
     struct cluster_partition *partitions = topic_entry_extend(entry, new_count);
     for (uint32_t i = 0; i < new_count; i++) {
@@ -368,7 +384,7 @@ static bool apply_partition_reassigned(struct cluster_metadata *metadata,
     if (partition->epoch != record.epoch || partition->epoch == UINT32_MAX) {
         return refuse(change, WIRE_ERROR_REASSIGNMENT_IN_PROGRESS);
     }
-    if (!partition_retarget(partition, &target, &moving)) {
+    if (!metadata_may_hold(metadata, &target) || !partition_retarget(partition, &target, &moving)) {
         return refuse(change, WIRE_ERROR_INVALID_REPLICA_ASSIGNMENT);
     }
     *partition = moving;

@@ -61,6 +61,21 @@ void metadata_put_broker(struct cluster_metadata *metadata, const struct cluster
 /* Takes out the broker of this id, which is there. */
 void metadata_remove_broker(struct cluster_metadata *metadata, uint32_t id);
 
+/* Why a broker may not leave. */
+struct metadata_want {
+    uint32_t staying;                  /* brokers that would; 0: it is the last one */
+    const struct cluster_topic *topic; /* the first that has more replicas; NULL: none */
+    uint32_t replicas;                 /* of a partition of it */
+};
+
+/* Whether every partition finds brokers enough among those that stay when this one leaves, too. */
+bool metadata_may_leave(const struct cluster_metadata *metadata, uint32_t broker_id,
+                        struct metadata_want *want);
+/* Whether a partition may have these replicas: a leaving broker among them must not stay for want
+ * of others. */
+bool metadata_may_hold(const struct cluster_metadata *metadata,
+                       const struct cluster_partition *target);
+
 /* Remembers that the broker gave the directory up; the oldest is forgotten when there are too many.
  * Nothing when the id is zero. */
 void metadata_give_up_directory(struct cluster_metadata *metadata, uint32_t broker_id,

@@ -31,40 +31,25 @@ static const struct cluster_broker *find_broker(const struct cluster_metadata *m
 
 /* ---- To leave, or to stay after all ---- */
 
-static uint32_t count_staying(const struct cluster_metadata *metadata, uint32_t leaver)
-{
-    uint32_t staying = 0;
-    for (size_t i = 0; i < metadata->broker_count; i++) {
-        const struct cluster_broker *broker = &metadata->brokers[i];
-        staying += !broker->is_leaving && broker->id != leaver ? 1 : 0;
-    }
-    return staying;
-}
-
 /* Whether every topic finds brokers enough among those that stay. */
 static bool check_room(const struct cluster_metadata *metadata, uint32_t leaver,
                        struct cluster_problem *problem)
 {
-    uint32_t staying = count_staying(metadata, leaver);
-    if (staying == 0) {
+    struct metadata_want want;
+    if (metadata_may_leave(metadata, leaver, &want)) {
+        return true;
+    }
+    if (want.staying == 0) {
         plan_refuse(problem, WIRE_ERROR_POLICY_VIOLATION,
                     "broker %u is the last one that does not leave", leaver);
         return false;
     }
-    for (size_t i = 0; i < metadata->topic_count; i++) {
-        const struct cluster_topic *topic = &metadata->topics[i]->topic;
-        for (uint32_t j = 0; j < topic->partition_count; j++) {
-            uint32_t needed = cluster_partition_replication_factor(&topic->partitions[j]);
-            if (needed > staying) {
-                plan_refuse(problem, WIRE_ERROR_POLICY_VIOLATION,
-                            "topic %.*s has %u replicas, and without broker %u there are %u "
-                            "brokers to hold them: add brokers first, or give it fewer replicas",
-                            (int)topic->name_length, topic->name, needed, leaver, staying);
-                return false;
-            }
-        }
-    }
-    return true;
+    plan_refuse(problem, WIRE_ERROR_POLICY_VIOLATION,
+                "topic %.*s has %u replicas, and without broker %u there are %u brokers to hold "
+                "them: add brokers first, or give it fewer replicas",
+                (int)want.topic->name_length, want.topic->name, want.replicas, leaver,
+                want.staying);
+    return false;
 }
 
 void cluster_plan_decommission_broker(const struct cluster_metadata *metadata, uint32_t broker_id,

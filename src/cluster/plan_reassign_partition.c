@@ -5,6 +5,7 @@
  *
  * Locality: the shard that owns the copy.
  */
+#include "cluster/metadata.h"
 #include "cluster/partition.h"
 #include "cluster/plan.h"
 #include "cluster/record.h"
@@ -99,6 +100,13 @@ void cluster_plan_cancel_reassignment(const struct cluster_metadata *metadata,
         return;
     }
     ensure(before.replica_count > 0);
+    if (!metadata_may_hold(metadata, &before)) {
+        plan_refuse(problem, WIRE_ERROR_INVALID_REPLICA_ASSIGNMENT,
+                    "partition %u had more replicas than there are brokers that stay: it cannot go "
+                    "back to the one that is leaving",
+                    partition);
+        return;
+    }
     write_target(topic_id, partition, present->epoch, before.replicas, before.replica_count,
                  record);
     plan_accept(problem);

@@ -27,6 +27,7 @@ struct drill_crew {
     bool is_waiting;  /* for an answer */
     uint32_t leaving; /* who is to leave and has not yet; 0: nobody */
     bool is_acked;    /* its leave */
+    bool is_open;     /* it was asked, and no answer came */
     bool was_registered;
     uint64_t joined;
     uint64_t left;
@@ -47,6 +48,15 @@ static bool is_temporary(int16_t code)
            code == WIRE_ERROR_COORDINATOR_NOT_AVAILABLE;
 }
 
+/* The others are too few to hold all replicas, so it stays; unless it is asked still. */
+static void refused(struct drill_crew *crew)
+{
+    if (!crew->is_open) {
+        sim_world_trace(crew->drill->world, "broker %u is to stay", crew->leaving);
+        crew->leaving = 0;
+    }
+}
+
 /* BROKER_ID_NOT_REGISTERED: it has left already, or has not joined yet, and is asked again. */
 static void told(void *context, enum client_result result, struct wire_cursor *body)
 {
@@ -54,6 +64,7 @@ static void told(void *context, enum client_result result, struct wire_cursor *b
     struct unregister_broker_response response;
     rest(crew);
     if (result != CLIENT_ANSWERED) {
+        crew->is_open = true;
         return;
     }
     if (!unregister_broker_response_decode(
@@ -65,8 +76,11 @@ static void told(void *context, enum client_result result, struct wire_cursor *b
     int16_t code = response.error_code;
     if (code == WIRE_ERROR_NONE) {
         crew->is_acked = true;
-    } else if (!is_temporary(code) && code != WIRE_ERROR_BROKER_ID_NOT_REGISTERED &&
-               code != WIRE_ERROR_POLICY_VIOLATION) {
+    } else if (is_temporary(code)) {
+        crew->is_open = true;
+    } else if (code == WIRE_ERROR_POLICY_VIOLATION) {
+        refused(crew);
+    } else if (code != WIRE_ERROR_BROKER_ID_NOT_REGISTERED) {
         sim_world_fail(client_world(crew->client), "protocol: UnregisterBroker is answered with %s",
                        wire_error_name((enum wire_error)code));
     }
@@ -162,6 +176,7 @@ static void change(struct drill_crew *crew)
         sim_world_trace(crew->drill->world, "broker %u is to leave", host);
         crew->leaving = host;
         crew->is_acked = false;
+        crew->is_open = false;
         crew->was_registered = false;
     }
 }

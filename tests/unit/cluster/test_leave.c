@@ -212,6 +212,76 @@ static void test_waits_for_a_broker_that_can_take_over(void **state)
     cluster_metadata_free(metadata);
 }
 
+static void reassign(struct cluster_metadata *metadata, uint32_t partition, uint32_t replica_count,
+                     struct wire_writer *record)
+{
+    struct cluster_problem problem;
+    struct cluster_assignment target = {.partition = partition, .replica_count = replica_count};
+    memcpy(target.replicas, fixture_live, sizeof target.replicas);
+    wire_writer_init(record, 64);
+    cluster_plan_reassign_partition(metadata, &topic_of(metadata)->id, partition, &target,
+                                    fixture_live, 4, record, &problem);
+    assert_string_equal(problem.message, "");
+}
+
+/* Each was planned when nothing stood against it, and the other one came first. */
+static void test_leaving_and_more_replicas_at_once(void **state)
+{
+    (void)state;
+    struct wire_writer leaving;
+    struct wire_writer moving;
+    struct cluster_problem problem;
+    for (uint32_t leaves_first = 0; leaves_first < 2; leaves_first++) {
+        struct cluster_metadata *metadata = cluster_with_topic(4, NULL, 2, 3);
+        wire_writer_init(&leaving, 64);
+        cluster_plan_decommission_broker(metadata, 2, &leaving, &problem);
+        reassign(metadata, 0, 4, &moving);
+        struct cluster_change first = fixture_apply(metadata, leaves_first ? &leaving : &moving);
+        struct cluster_change second = fixture_apply(metadata, leaves_first ? &moving : &leaving);
+        assert_int_equal(first.error, WIRE_ERROR_NONE);
+        assert_int_equal(second.error, leaves_first ? WIRE_ERROR_INVALID_REPLICA_ASSIGNMENT
+                                                    : WIRE_ERROR_POLICY_VIOLATION);
+        assert_int_equal(is_leaving(metadata, 2), leaves_first);
+        assert_survives_snapshot(metadata);
+        cluster_metadata_free(metadata);
+    }
+}
+
+static void test_leaving_and_a_topic_at_once(void **state)
+{
+    (void)state;
+    struct cluster_metadata *metadata = cluster_with_topic(4, NULL, 2, 3);
+    struct cluster_topic_request request = fixture_request("wide", 2, 1, 4, 4);
+    struct wire_writer topic;
+    struct cluster_problem problem;
+    wire_writer_init(&topic, 64);
+    cluster_plan_create_topic(metadata, &request, &topic, &problem);
+    assert_int_equal(run(metadata, cluster_plan_decommission_broker, 2).error, WIRE_ERROR_NONE);
+    assert_int_equal(fixture_apply(metadata, &topic).error, WIRE_ERROR_INVALID_REPLICA_ASSIGNMENT);
+    assert_null(cluster_topic_find(metadata, "wide", 4));
+    cluster_metadata_free(metadata);
+}
+
+/* It was to have fewer replicas, so that a broker may leave; and then it is to have them after all.
+ */
+static void test_no_way_back_to_a_leaver_that_is_needed(void **state)
+{
+    (void)state;
+    struct cluster_metadata *metadata = cluster_with_topic(4, NULL, 1, 4);
+    struct wire_writer writer;
+    struct cluster_problem problem;
+    assert_int_equal(run(metadata, cluster_plan_decommission_broker, 4).error,
+                     WIRE_ERROR_POLICY_VIOLATION);
+    reassign(metadata, 0, 3, &writer);
+    fixture_apply(metadata, &writer);
+    assert_int_equal(run(metadata, cluster_plan_decommission_broker, 4).error, WIRE_ERROR_NONE);
+    wire_writer_init(&writer, 64);
+    cluster_plan_cancel_reassignment(metadata, &topic_of(metadata)->id, 0, &writer, &problem);
+    assert_int_equal(problem.error, WIRE_ERROR_INVALID_REPLICA_ASSIGNMENT);
+    wire_writer_free(&writer);
+    cluster_metadata_free(metadata);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +291,9 @@ int main(void)
         cmocka_unit_test(test_refused_when_too_few_would_remain),
         cmocka_unit_test(test_cancelled),
         cmocka_unit_test(test_waits_for_a_broker_that_can_take_over),
+        cmocka_unit_test(test_leaving_and_more_replicas_at_once),
+        cmocka_unit_test(test_leaving_and_a_topic_at_once),
+        cmocka_unit_test(test_no_way_back_to_a_leaver_that_is_needed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
