@@ -7,6 +7,7 @@ CLIENT_CHECKS = {
     "codec_snappy": "the same with snappy",
     "codec_lz4": "the same with lz4",
     "codec_zstd": "the same with zstd",
+    "recompression": "records produced uncompressed come back where the topic's compression.type is each of these",
     "keys_and_tombstones": "null, empty and text keys and null values come back as they were",
     "headers": "headers come back in order, with repeated names and empty values",
     "timestamps": "the producer's timestamp comes back",

@@ -92,14 +92,21 @@ async def expect_error(kind, action):
     raise AssertionError(f"no error where {kind.__name__} was due")
 
 
+async def round_trip(name, codec):
+    sent = [{"key": f"k{i}".encode(), "value": f"value {i} ".encode() * 20} for i in range(200)]
+    await produce(name, sent, compression_type=codec)
+    expect_equal([(m.key, m.value) for m in await read(name, 200)], [(r["key"], r["value"]) for r in sent], "records")
+
+
 def codec(kind):
     async def check():
-        name = await topic(f"codec-{kind}")
-        sent = [{"key": f"k{i}".encode(), "value": f"value {i} ".encode() * 20} for i in range(200)]
-        await produce(name, sent, compression_type=kind)
-        expect_equal([(m.key, m.value) for m in await read(name, 200)],
-                     [(r["key"], r["value"]) for r in sent], "records")
+        await round_trip(await topic(f"codec-{kind}"), kind)
     return check
+
+
+async def recompression():
+    for kind in ("gzip", "snappy", "lz4", "zstd"):
+        await round_trip(await topic(f"recompressed-{kind}", compression_type=kind), None)
 
 
 async def keys_and_tombstones():
@@ -390,8 +397,8 @@ async def error_unknown_group():
 CHECKS = [
     *((f"codec_{kind}", codec(None if kind == "none" else kind)) for kind in ("none", "gzip", "snappy", "lz4", "zstd")),
     *((check.__name__, check) for check in (
-        group_rebalance, group_cooperative, keys_and_tombstones, headers, timestamps, log_append_time, order,
-        idempotence, large_record, offsets_by_time, watermarks, seek, commit_and_resume, admin_create_topic,
+        recompression, group_rebalance, group_cooperative, keys_and_tombstones, headers, timestamps, log_append_time,
+        order, idempotence, large_record, offsets_by_time, watermarks, seek, commit_and_resume, admin_create_topic,
         admin_create_partitions, admin_delete_topic, admin_describe_configs, admin_alter_configs,
         admin_describe_cluster, admin_groups, admin_reset_offsets, admin_delete_group, admin_delete_records,
         error_topic_exists, error_unknown_topic, error_invalid_topic, error_replication_factor, error_bad_config,

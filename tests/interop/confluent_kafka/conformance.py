@@ -76,14 +76,20 @@ def expect_error(code, action):
     raise AssertionError(f"no error where {code} was due")
 
 
+def round_trip(name, codec):
+    sent = [{"key": f"k{i}", "value": f"value {i} " * 20} for i in range(200)]
+    produce(name, sent, **{"compression.type": codec})
+    found = [(m.key().decode(), m.value().decode()) for m in read(name, 200)]
+    expect_equal(found, [(r["key"], r["value"]) for r in sent], "records")
+
+
 def codec(kind):
-    def check():
-        name = topic(f"codec-{kind}")
-        sent = [{"key": f"k{i}", "value": f"value {i} " * 20} for i in range(200)]
-        produce(name, sent, **{"compression.type": kind})
-        found = [(m.key().decode(), m.value().decode()) for m in read(name, 200)]
-        expect_equal(found, [(r["key"], r["value"]) for r in sent], "records")
-    return check
+    return lambda: round_trip(topic(f"codec-{kind}"), kind)
+
+
+def recompression():
+    for kind in ("gzip", "snappy", "lz4", "zstd"):
+        round_trip(topic(f"recompressed-{kind}", compression_type=kind), "none")
 
 
 def keys_and_tombstones():
@@ -369,7 +375,7 @@ CHECKS = [
     ("group_rebalance", lambda: rebalance("rebalance", "range")),
     ("group_cooperative", lambda: rebalance("cooperative", "cooperative-sticky")),
     *((check.__name__, check) for check in (
-        keys_and_tombstones, headers, timestamps, log_append_time, order, idempotence, large_record,
+        recompression, keys_and_tombstones, headers, timestamps, log_append_time, order, idempotence, large_record,
         offsets_by_time, watermarks, seek, commit_and_resume, admin_create_topic, admin_create_partitions,
         admin_delete_topic, admin_describe_configs, admin_alter_configs, admin_describe_cluster, admin_groups,
         admin_reset_offsets, admin_delete_group, admin_delete_records, error_topic_exists, error_unknown_topic,

@@ -130,17 +130,31 @@ func showHeaders(record *kgo.Record) string {
 	return shown
 }
 
+func compressed(topic string, codec kgo.CompressionCodec) error {
+	var records []*kgo.Record
+	for i := 0; i < 200; i++ {
+		records = append(records, &kgo.Record{Key: []byte(fmt.Sprintf("k%d", i)),
+			Value: bytes.Repeat([]byte(fmt.Sprintf("value %d ", i)), 20)})
+	}
+	return roundTrip(topic, records, showKeyAndValue, kgo.ProducerBatchCompression(codec))
+}
+
 func codec(kind string, codec kgo.CompressionCodec) report.Check {
 	return report.Check{Name: "codec_" + kind, Run: func() error {
-		return withTopic("codec-"+kind, nil, func(topic string) error {
-			var records []*kgo.Record
-			for i := 0; i < 200; i++ {
-				records = append(records, &kgo.Record{Key: []byte(fmt.Sprintf("k%d", i)),
-					Value: bytes.Repeat([]byte(fmt.Sprintf("value %d ", i)), 20)})
-			}
-			return roundTrip(topic, records, showKeyAndValue, kgo.ProducerBatchCompression(codec))
-		})
+		return withTopic("codec-"+kind, nil, func(topic string) error { return compressed(topic, codec) })
 	}}
+}
+
+func recompression() error {
+	for _, kind := range []string{"gzip", "snappy", "lz4", "zstd"} {
+		err := withTopic("recompressed-"+kind, with("compression.type", kind), func(topic string) error {
+			return compressed(topic, kgo.NoCompression())
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func keysAndTombstones() error {
@@ -572,6 +586,7 @@ func main() {
 	report.Run([]report.Check{
 		codec("none", kgo.NoCompression()), codec("gzip", kgo.GzipCompression()), codec("snappy", kgo.SnappyCompression()),
 		codec("lz4", kgo.Lz4Compression()), codec("zstd", kgo.ZstdCompression()),
+		{Name: "recompression", Run: recompression},
 		{Name: "keys_and_tombstones", Run: keysAndTombstones},
 		{Name: "headers", Run: headers},
 		{Name: "timestamps", Run: timestamps},

@@ -134,18 +134,32 @@ func roundTrip(topic string, messages []kafka.Message, codec kafka.Compression) 
 	return found, nil
 }
 
+func compressed(topic string, codec kafka.Compression) error {
+	var messages []kafka.Message
+	for i := 0; i < 200; i++ {
+		messages = append(messages, kafka.Message{Key: []byte(fmt.Sprintf("k%d", i)),
+			Value: []byte(strings.Repeat(fmt.Sprintf("value %d ", i), 20))})
+	}
+	_, err := roundTrip(topic, messages, codec)
+	return err
+}
+
 func codec(kind string, codec kafka.Compression) report.Check {
 	return report.Check{Name: "codec_" + kind, Run: func() error {
-		return withTopic("codec-"+kind, nil, func(topic string) error {
-			var messages []kafka.Message
-			for i := 0; i < 200; i++ {
-				messages = append(messages, kafka.Message{Key: []byte(fmt.Sprintf("k%d", i)),
-					Value: []byte(strings.Repeat(fmt.Sprintf("value %d ", i), 20))})
-			}
-			_, err := roundTrip(topic, messages, codec)
-			return err
-		})
+		return withTopic("codec-"+kind, nil, func(topic string) error { return compressed(topic, codec) })
 	}}
+}
+
+func recompression() error {
+	for _, kind := range []string{"gzip", "snappy", "lz4", "zstd"} {
+		err := withTopic("recompressed-"+kind, with("compression.type", kind), func(topic string) error {
+			return compressed(topic, 0)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func keysAndTombstones() error {
@@ -604,6 +618,7 @@ func main() {
 	report.Run([]report.Check{
 		codec("none", 0), codec("gzip", kafka.Gzip), codec("snappy", kafka.Snappy), codec("lz4", kafka.Lz4),
 		codec("zstd", kafka.Zstd),
+		{Name: "recompression", Run: recompression},
 		{Name: "keys_and_tombstones", Run: keysAndTombstones},
 		{Name: "headers", Run: headers},
 		{Name: "timestamps", Run: timestamps},

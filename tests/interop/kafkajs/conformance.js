@@ -103,14 +103,22 @@ async function expectError(type, action) {
 const text = (buffer) => (buffer === null ? null : buffer.toString());
 const numbers = (count) => Array.from({ length: count }, (_, i) => ({ value: String(i) }));
 
+async function roundTrip(name, compression) {
+  const sent = Array.from({ length: 200 }, (_, i) => ({ key: `k${i}`, value: `value ${i} `.repeat(20) }));
+  await produce(name, sent, { compression });
+  const found = await read(name, 200);
+  expectEqual(found.map((m) => [text(m.key), text(m.value)]), sent.map((m) => [m.key, m.value]), 'records');
+}
+
 function codec(kind, compression) {
-  return async () => {
-    const name = await topic(`codec-${kind}`);
-    const sent = Array.from({ length: 200 }, (_, i) => ({ key: `k${i}`, value: `value ${i} `.repeat(20) }));
-    await produce(name, sent, { compression });
-    const found = await read(name, 200);
-    expectEqual(found.map((m) => [text(m.key), text(m.value)]), sent.map((m) => [m.key, m.value]), 'records');
-  };
+  return async () => roundTrip(await topic(`codec-${kind}`), compression);
+}
+
+async function recompression() {
+  for (const kind of ['gzip', 'snappy', 'lz4', 'zstd']) {
+    const name = await topic(`recompressed-${kind}`, { configs: { 'compression.type': kind } });
+    await roundTrip(name, CompressionTypes.None);
+  }
 }
 
 async function keysAndTombstones() {
@@ -357,6 +365,7 @@ const CHECKS = [
   ['codec_snappy', codec('snappy', CompressionTypes.Snappy)],
   ['codec_lz4', codec('lz4', CompressionTypes.LZ4)],
   ['codec_zstd', codec('zstd', CompressionTypes.ZSTD)],
+  ['recompression', recompression],
   ['keys_and_tombstones', keysAndTombstones],
   ['headers', headers],
   ['timestamps', timestamps],

@@ -411,6 +411,20 @@ static void codec_zstd(void)
     codec("zstd");
 }
 
+static void recompression(void)
+{
+    static const char *const kinds[] = {"gzip", "snappy", "lz4", "zstd"};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        char word[32];
+        snprintf(word, sizeof word, "recompressed-%s", kinds[i]);
+        const char *topic = topic_with(word, "compression.type", kinds[i]);
+        produce_numbers(
+            topic, 200,
+            (const char *const[]){"compression.codec", "none", "linger.ms", "20", NULL});
+        expect_numbers(topic, 0, 200);
+    }
+}
+
 static void keys_and_tombstones(void)
 {
     static const char *const records[][2] = {
@@ -875,6 +889,7 @@ static const struct {
     CHECK(codec_snappy),
     CHECK(codec_lz4),
     CHECK(codec_zstd),
+    CHECK(recompression),
     CHECK(keys_and_tombstones),
     CHECK(headers),
     CHECK(timestamps),

@@ -92,14 +92,21 @@ async function expectError(id, action) {
 const text = (buffer) => (buffer === null || buffer === undefined ? null : buffer.toString());
 const numbers = (count) => Array.from({ length: count }, (_, i) => ({ value: Buffer.from(String(i)) }));
 
+async function roundTrip(name, compression) {
+  const sent = Array.from({ length: 200 }, (_, i) => [`k${i}`, `value ${i} `.repeat(20)]);
+  await produce(name, sent.map(([key, value]) => ({ key: Buffer.from(key), value: Buffer.from(value) })),
+    { compression });
+  expectEqual((await read(name, 200)).map((m) => [text(m.key), text(m.value)]), sent, 'records');
+}
+
 function codec(compression) {
-  return async () => {
-    const name = await topic(`codec-${compression}`);
-    const sent = Array.from({ length: 200 }, (_, i) => [`k${i}`, `value ${i} `.repeat(20)]);
-    await produce(name, sent.map(([key, value]) => ({ key: Buffer.from(key), value: Buffer.from(value) })),
-      { compression });
-    expectEqual((await read(name, 200)).map((m) => [text(m.key), text(m.value)]), sent, 'records');
-  };
+  return async () => roundTrip(await topic(`codec-${compression}`), compression);
+}
+
+async function recompression() {
+  for (const kind of ['gzip', 'snappy', 'lz4', 'zstd']) {
+    await roundTrip(await topic(`recompressed-${kind}`, { configs: { 'compression.type': kind } }), 'none');
+  }
 }
 
 async function keysAndTombstones() {
@@ -342,6 +349,7 @@ async function errorOffsetOutOfRange() {
 
 const CHECKS = [
   ...['none', 'gzip', 'snappy', 'lz4', 'zstd'].map((compression) => [`codec_${compression}`, codec(compression)]),
+  ['recompression', recompression],
   ['keys_and_tombstones', keysAndTombstones],
   ['headers', headers],
   ['timestamps', timestamps],

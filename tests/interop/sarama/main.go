@@ -165,19 +165,33 @@ func roundTrip(topic string, messages []*sarama.ProducerMessage, change func(*sa
 	return found, nil
 }
 
+func compressed(topic string, codec sarama.CompressionCodec) error {
+	var messages []*sarama.ProducerMessage
+	for i := 0; i < 200; i++ {
+		messages = append(messages, &sarama.ProducerMessage{
+			Key:   sarama.StringEncoder(fmt.Sprintf("k%d", i)),
+			Value: sarama.StringEncoder(strings.Repeat(fmt.Sprintf("value %d ", i), 20))})
+	}
+	_, err := roundTrip(topic, messages, func(config *sarama.Config) { config.Producer.Compression = codec })
+	return err
+}
+
 func codec(kind string, codec sarama.CompressionCodec) report.Check {
 	return report.Check{Name: "codec_" + kind, Run: func() error {
-		return withTopic("codec-"+kind, nil, func(topic string) error {
-			var messages []*sarama.ProducerMessage
-			for i := 0; i < 200; i++ {
-				messages = append(messages, &sarama.ProducerMessage{
-					Key:   sarama.StringEncoder(fmt.Sprintf("k%d", i)),
-					Value: sarama.StringEncoder(strings.Repeat(fmt.Sprintf("value %d ", i), 20))})
-			}
-			_, err := roundTrip(topic, messages, func(config *sarama.Config) { config.Producer.Compression = codec })
-			return err
-		})
+		return withTopic("codec-"+kind, nil, func(topic string) error { return compressed(topic, codec) })
 	}}
+}
+
+func recompression() error {
+	for _, kind := range []string{"gzip", "snappy", "lz4", "zstd"} {
+		err := withTopic("recompressed-"+kind, with("compression.type", kind), func(topic string) error {
+			return compressed(topic, sarama.CompressionNone)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func keysAndTombstones() error {
@@ -642,6 +656,7 @@ func main() {
 	report.Run([]report.Check{
 		codec("none", sarama.CompressionNone), codec("gzip", sarama.CompressionGZIP),
 		codec("snappy", sarama.CompressionSnappy), codec("lz4", sarama.CompressionLZ4), codec("zstd", sarama.CompressionZSTD),
+		{Name: "recompression", Run: recompression},
 		{Name: "keys_and_tombstones", Run: keysAndTombstones},
 		{Name: "headers", Run: headers},
 		{Name: "timestamps", Run: timestamps},

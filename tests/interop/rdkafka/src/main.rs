@@ -256,6 +256,14 @@ fn codec(cluster: &Cluster, kind: &str) -> Outcome {
     cluster.round_trip(&topic, &numbers(200), &[("compression.codec", kind)]).map(|_| ())
 }
 
+fn recompression(cluster: &Cluster) -> Outcome {
+    for kind in ["gzip", "snappy", "lz4", "zstd"] {
+        let topic = cluster.topic_with(&format!("recompressed-{kind}"), "compression.type", kind)?;
+        cluster.round_trip(&topic, &numbers(200), &[("compression.codec", "none")])?;
+    }
+    Ok(())
+}
+
 fn keys_and_tombstones(cluster: &Cluster) -> Outcome {
     let bytes = |value: &str| Some(value.as_bytes().to_vec());
     let records = [
@@ -453,6 +461,7 @@ const CHECKS: &[Check] = &[
     ("codec_snappy", |c| codec(c, "snappy")),
     ("codec_lz4", |c| codec(c, "lz4")),
     ("codec_zstd", |c| codec(c, "zstd")),
+    ("recompression", recompression),
     ("keys_and_tombstones", keys_and_tombstones),
     ("headers", headers),
     ("timestamps", timestamps),

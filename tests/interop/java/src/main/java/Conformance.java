@@ -66,6 +66,7 @@ public final class Conformance {
         for (String kind : List.of("none", "gzip", "snappy", "lz4", "zstd")) {
             checks.put("codec_" + kind, () -> codec(kind));
         }
+        checks.put("recompression", this::recompression);
         checks.put("keys_and_tombstones", this::keysAndTombstones);
         checks.put("headers", this::headers);
         checks.put("timestamps", this::timestamps);
@@ -233,12 +234,21 @@ public final class Conformance {
     }
 
     private void codec(String kind) throws Exception {
-        String topic = topic("codec-" + kind);
+        roundTrip(topic("codec-" + kind), kind);
+    }
+
+    private void recompression() throws Exception {
+        for (String kind : List.of("gzip", "snappy", "lz4", "zstd")) {
+            roundTrip(topic("recompressed-" + kind, 1, 3, Map.of("compression.type", kind)), "none");
+        }
+    }
+
+    private void roundTrip(String topic, String codec) throws Exception {
         List<ProducerRecord<byte[], byte[]>> records = new ArrayList<>();
         for (int i = 0; i < 200; i++) {
             records.add(new ProducerRecord<>(topic, 0, bytes("k" + i), bytes(("value " + i).repeat(20))));
         }
-        produce(records, "compression.type", kind);
+        produce(records, "compression.type", codec);
         List<ConsumerRecord<byte[], byte[]>> found = read(topic, 200, 0);
         for (int i = 0; i < 200; i++) {
             expectEqual(text(found.get(i).key()), "k" + i, "key");
