@@ -111,6 +111,7 @@ static const char *read_spec(const struct start_partition_raft_group_request *me
     spec->topic_id = message->topic_id;
     spec->partition = (uint32_t)message->partition;
     spec->join = message->join || reconciler_must_join(shard, spec->group_id);
+    spec->preferred = message->members_count > 0 ? message->members[0].broker_id : 0;
     return read_members(message, shard, &spec->members);
 }
 

@@ -386,6 +386,7 @@ void partition_start(struct broker_shard *shard, const struct partition_spec *sp
         .incarnation = spec->incarnation,
         .members = spec->members,
         .join = spec->join,
+        .first_candidate = spec->preferred,
         .applier = &partition->applier,
         .log = partition->rules.log,
         .description = description,

@@ -33,6 +33,7 @@ struct partition_spec {
     struct raft_membership members;
     uint32_t incarnation; /* of the replica (cluster.h); one above 0 joins */
     bool join;
+    uint32_t preferred; /* leads first, if it founds the group and can; 0: unknown.  Not stored */
 };
 
 size_t partition_spec_encode(const struct partition_spec *spec,

@@ -72,6 +72,7 @@ void reconciler_spec_of(const struct broker_shard *shard, const struct cluster_t
     require(is_assigned);
     spec->incarnation = assigned->incarnations[position];
     spec->join = spec->incarnation > 0 || reconciler_must_join(shard, assigned->group_id);
+    spec->preferred = assigned->replicas[0];
     take_voters(&spec->members, assigned->replicas, assigned->replica_count);
 }
 

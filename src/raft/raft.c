@@ -95,8 +95,17 @@ static void load_state(struct raft *raft, const struct raft_state *state)
     }
 }
 
+/* Of the voters; without a wish another one for each group, so that leaders spread. */
+static uint32_t first_candidate(const struct raft *raft)
+{
+    const struct raft_membership *membership = &raft->membership;
+    if (raft_membership_has_voter(membership, raft->options.first_candidate))
+        return raft->options.first_candidate;
+    return membership->voters[raft->options.group_id % membership->voter_count];
+}
+
 /* The first election of a group need not wait for a leader to be missed.  Of a new group's voters
- * one begins at once, another one for each group so that leaders spread; a sole voter always does.
+ * one begins at once, the others as ever, should it not be there; a sole voter always does.
  */
 static void draw_first_deadline(struct raft *raft)
 {
@@ -106,7 +115,7 @@ static void draw_first_deadline(struct raft *raft)
         return;
     bool is_new = raft->term == 0;
     ensure(!is_new || raft->last_index == 0);
-    uint32_t first = raft->membership.voters[raft->options.group_id % voter_count];
+    uint32_t first = first_candidate(raft);
     if (voter_count == 1 && first == raft->options.node_id) {
         raft->election_deadline_ticks = raft->now_ticks;
     } else if (is_new && first == raft->options.node_id) {

@@ -84,6 +84,8 @@ struct raft_options {
     uint32_t inflight_messages_max; /* unacknowledged appends a follower may have */
     uint64_t inflight_bytes_max;    /* and their bytes */
     uint64_t uncommitted_bytes_max; /* beyond it raft_propose says RAFT_FULL */
+    uint32_t first_candidate; /* of a new group, who campaigns first: a voter's node id, the same on
+                               * all; any other: one is drawn by the group's id */
     uint32_t rest_ticks; /* how long a leader is silent while nothing happens; 0: never.  Else the
                           * host watches the other nodes and calls raft_peer_silent() */
     bool may_vote; /* false: this replica cannot prove what it voted before (wiped, damaged): it

@@ -150,11 +150,11 @@ struct raft {
     uint32_t slot_count;
     uint32_t slot_capacity;
     uint64_t term_first_index; /* of the no-op */
-    bool is_noop_due;
     uint64_t heartbeat_due_ticks;
     uint64_t round; /* of heartbeats; never reset */
     uint32_t transfer_target;
     bool is_transfer_asked; /* TIMEOUT_NOW left since the last heartbeat */
+    bool is_noop_due;
     uint64_t transfer_deadline_ticks;
     uint32_t farewell_to; /* a removed leader asks this one to take over; 0: nobody */
 

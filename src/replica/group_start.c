@@ -112,6 +112,7 @@ void replica_group_start(struct replica_manager *manager, const struct replica_g
     open->context = context;
     open->log_options = spec->log;
     open->floor = replica_tombstones_floor(&manager->tombstones, spec->group_id);
+    open->first_candidate = spec->first_candidate;
     fill_record(&open->record, manager, spec);
     list_node_init(&open->node);
     list_append(&manager->opens_waiting, &open->node);
@@ -188,6 +189,7 @@ static struct raft *new_core(const struct replica_open *open,
         .inflight_messages_max = INFLIGHT_MESSAGES_MAX,
         .inflight_bytes_max = INFLIGHT_BYTES_MAX,
         .uncommitted_bytes_max = UNCOMMITTED_BYTES_MAX,
+        .first_candidate = open->first_candidate,
         .may_vote = !open->group->is_joining,
     };
     uint64_t applied = open->snapshot.envelope != NULL ? open->snapshot.place.index : 0;

@@ -138,6 +138,7 @@ struct replica_open {
     struct log_options log_options;
     struct replica_group_record record; /* as asked for; the worker puts what is on disk */
     uint32_t floor;                     /* a replica below it is dead */
+    uint32_t first_candidate;           /* broker id; see struct replica_group_spec */
 
     enum replica_result result;
     bool is_new;

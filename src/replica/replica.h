@@ -113,8 +113,9 @@ struct replica_group_spec {
     uint64_t group_id;
     uint32_t incarnation; /* of this replica; 0: a founding one */
     struct raft_membership
-        members; /* the founding voters, the same on every replica (join = false) */
-    bool join;   /* an empty replica that waits to be added by a running group */
+        members;              /* the founding voters, the same on every replica (join = false) */
+    bool join;                /* an empty replica that waits to be added by a running group */
+    uint32_t first_candidate; /* of the founding voters: leads first if it can (raft.h) */
     struct applier *applier;
     struct log_options log;
     const void

@@ -10,7 +10,7 @@ from cluster import wait_for
 from messages import Client
 
 (NONE, TOPIC_ALREADY_EXISTS, INVALID_PARTITIONS, INVALID_REPLICA_ASSIGNMENT, INVALID_REQUEST,
- UNKNOWN_TOPIC_OR_PARTITION) = 0, 36, 37, 39, 42, 3
+ UNKNOWN_TOPIC_OR_PARTITION, REQUEST_TIMED_OUT) = 0, 36, 37, 39, 42, 3, 7
 
 
 @pytest.fixture
@@ -45,6 +45,37 @@ def test_a_topic_lies_where_it_was_put(client, topic_name):
     for version in range(4):  # grows by one each time
         assert grow(client, topic_name, 3 + version, [[1, 3]], version=version)["error_code"] == NONE
         wait_for(lambda: replicas_of(client, topic_name).get(2 + version) == [1, 3], "and so it grows")
+
+
+def leaders_of(client, name):
+    topic = client.ask("metadata", 4, allow_auto_topic_creation=False, topics=[{"name": name}])["topics"][0]
+    return {each["partition_index"]: each["leader_id"] for each in topic["partitions"]}
+
+
+def test_the_first_leader_is_the_first_replica(make_cluster):
+    """Without the balance of leaders, which would come to the same later."""
+    cluster = make_cluster(leader_balance="false").start()
+    with Client(cluster.brokers[1].kafka_port) as client:
+        assert create(client, "placed", [], 24, 3)["error_code"] == NONE
+        chosen = [[2, 1], [3, 2], [1, 3], [3, 1], [2, 3], [1, 2]]
+        assert create(client, "chosen", list(enumerate(chosen)))["error_code"] == NONE
+        assert grow(client, "chosen", 8, [[3, 2], [1, 2]])["error_code"] == NONE
+        for name, count in (("placed", 24), ("chosen", 8)):
+            first = {number: replicas[0] for number, replicas in replicas_of(client, name).items()}
+            assert len(first) == count
+            assert leaders_of(client, name) == first
+            assert set(first.values()) == {1, 2, 3}
+
+
+def test_a_first_replica_that_is_away_does_not_hold_up_the_first_election(make_cluster):
+    cluster = make_cluster().start()
+    away = next(broker for broker in cluster.brokers.values() if broker is not cluster.controller())
+    others = [broker.number for broker in cluster.brokers.values() if broker is not away]
+    away.kill()
+    with Client(cluster.brokers[others[0]].kafka_port) as client:
+        wait_for(lambda: len(client.ask("metadata", 12, topics=[])["brokers"]) == 2, "it is known to be gone")
+        assert create(client, "t", [(0, [away.number, *others])])["error_code"] in (NONE, REQUEST_TIMED_OUT)
+        wait_for(lambda: leaders_of(client, "t")[0] in others, "a leader")
 
 
 class Paused:

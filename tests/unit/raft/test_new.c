@@ -107,6 +107,53 @@ static void one_voter_of_a_new_group_begins_at_once(void **state)
     assert_int_equal(eager, 1);
 }
 
+/* Returns who begins at once when all of the members were told that first_candidate does. */
+static uint32_t who_begins(uint64_t group_id, uint32_t first_candidate)
+{
+    uint32_t who = 0;
+    for (uint32_t id = 1; id <= 3; ++id) {
+        struct raft_options options = fixture_options(id);
+        options.group_id = group_id;
+        options.first_candidate = first_candidate;
+        struct raft_state new_group = fixture_state(3);
+        struct raft *raft = raft_new(&options, &new_group, 1000);
+        raft_check(raft);
+        if (raft_due_ticks(raft) == 1001) {
+            assert_int_equal(who, 0);
+            who = id;
+        } else {
+            assert_in_range(raft_due_ticks(raft), 1050, 1099);
+        }
+        raft_free(raft);
+    }
+    return who;
+}
+
+static void the_first_candidate_is_who_was_wished_for(void **state)
+{
+    (void)state;
+    for (uint64_t group_id = 1001; group_id <= 1006; ++group_id) {
+        for (uint32_t wished = 1; wished <= 3; ++wished)
+            assert_int_equal(who_begins(group_id, wished), wished);
+        /* Who is no voter cannot begin; then it is one by the group's id, as without a wish. */
+        assert_int_equal(who_begins(group_id, 0), 1 + group_id % 3);
+        assert_int_equal(who_begins(group_id, 4), 1 + group_id % 3);
+    }
+}
+
+static void a_group_that_has_a_term_is_not_begun_again(void **state)
+{
+    (void)state;
+    struct raft_options options = fixture_options(1);
+    struct raft_state old_group = fixture_state(3);
+    options.first_candidate = 1;
+    old_group.term = 1;
+    struct raft *raft = raft_new(&options, &old_group, 1000);
+    raft_check(raft);
+    assert_in_range(raft_due_ticks(raft), 1050, 1099);
+    raft_free(raft);
+}
+
 static void a_sole_voter_does_not_wait(void **state)
 {
     (void)state;
@@ -196,6 +243,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_refusal_is_told),
         cmocka_unit_test(one_voter_of_a_new_group_begins_at_once),
+        cmocka_unit_test(the_first_candidate_is_who_was_wished_for),
+        cmocka_unit_test(a_group_that_has_a_term_is_not_begun_again),
         cmocka_unit_test(a_sole_voter_does_not_wait),
         cmocka_unit_test(without_a_vote_it_never_campaigns),
         cmocka_unit_test(spans_outside_the_log_are_left_out),
