@@ -54,8 +54,8 @@ bugs: setup
 	tools/run_bug_bank
 
 # Adds MINUTES of simulation to docs/design/soak-ledger.md.
-soak: build
-	tools/run_soak --build $(BUILD) --minutes $(MINUTES)
+soak: setup
+	tools/run_soak --minutes $(MINUTES)
 
 fuzz:
 	@tools/setup
@@ -82,4 +82,4 @@ format-check: setup
 	git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
 
 clean:
-	rm -rf $(BUILD) build-asan build-ubsan build-tsan build-fuzz build-cover build-interop
+	rm -rf $(BUILD) build-asan build-ubsan build-tsan build-fuzz build-cover build-interop build-soak
