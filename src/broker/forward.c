@@ -4,9 +4,12 @@
  *
  * Every forward passes through shard 0 by message.  There it is run, when this broker leads the
  * controller group; goes to the leader as a Forward request (1002) over one standing connection; or
- * waits until a leader is known.  A broker that knows no leader asks others in turn, and their
- * NOT_CONTROLLER names the leader: one without a vote in the controller group hears of none at
- * first, and one whose vote was taken while it was down never does.
+ * waits until a leader is known.  When another one leads, what it was asked goes there at once; the
+ * connection to the one before stays until that has answered, or has failed to in time: it may be
+ * gone without a word, and nobody is to wait for it but those who asked it.  A broker that knows no
+ * leader asks others in turn, and their NOT_CONTROLLER names the leader: one without a vote in the
+ * controller group hears of none at first, and one whose vote was taken while it was down never
+ * does.
  *
  * Life of a forward: WAITING -> (local run | asked) -> answered -> home.
  *
@@ -27,13 +30,21 @@
 #define RETRY_NS 50000000ull
 #define ASK_MS 120000 /* longer than clients let a request wait on the leader */
 
+/* A connection to a broker that leads, or led when it was opened. */
+struct forward_link {
+    struct list_node node; /* forwarder->links */
+    struct forwarder *forwarder;
+    struct peer_client *client;
+    uint32_t broker_id;
+};
+
 struct forwarder {
     struct broker_shard *shard;
     struct list waiting; /* for a leader */
     struct io_timer retry;
-    struct peer_client *client; /* to client_broker_id; NULL: none open */
-    uint32_t client_broker_id;
-    uint32_t hint;     /* the leader somebody told us; 0: none */
+    struct list links;
+    struct forward_link *link; /* the one that is asked over; NULL: none.  The others only wait. */
+    uint32_t hint;             /* the leader somebody told us; 0: none */
     uint32_t denied;   /* who said last that it does not lead, whatever the group here believes: it
                         * is not told anything any more when this broker is no member; 0: nobody */
     size_t next_asked; /* whose turn it is when there is nothing better */
@@ -163,15 +174,20 @@ static void retry_due(struct io_timer *timer)
 
 /* ---- The leader elsewhere ---- */
 
-static void client_closed(void *context)
+static void link_closed(void *context)
 {
-    struct forwarder *forwarder = context;
-    forwarder->client = NULL;
-    if (forwarder->hint == forwarder->client_broker_id) {
+    struct forward_link *link = context;
+    struct forwarder *forwarder = link->forwarder;
+    list_remove(&link->node);
+    if (forwarder->link == link) {
+        forwarder->link = NULL;
+    }
+    if (forwarder->hint == link->broker_id) {
         forwarder->hint = 0; /* it was tried */
     }
-    if (forwarder->is_stopping) {
-        /* What came back unsent from the closing connection waits again: answer it, too. */
+    memory_free(link);
+    if (forwarder->is_stopping && list_is_empty(&forwarder->links)) {
+        /* What came back unsent from the closing connections waits again: answer it, too. */
         io_timer_stop(forwarder->shard->loop, &forwarder->retry);
         try_waiting(forwarder);
         forwarder->shard->forwarder = NULL;
@@ -244,32 +260,36 @@ static uint32_t choose_leader(struct forwarder *forwarder)
     return forwarder->hint != 0 ? forwarder->hint : next_to_ask(forwarder);
 }
 
-static bool client_ready_for(struct forwarder *forwarder, uint32_t leader)
+static bool link_to(struct forwarder *forwarder, uint32_t leader)
 {
     struct broker_shard *shard = forwarder->shard;
-    if (forwarder->client != NULL) {
-        if (forwarder->client_broker_id == leader) {
-            return true;
-        }
-        /* Its unanswered ones come back when it is closed; the new one is opened after that. */
-        peer_client_close_when_idle(forwarder->client);
-        return false;
+    if (forwarder->link != NULL && forwarder->link->broker_id == leader) {
+        return true;
     }
     char host[CLUSTER_HOST_BYTES_MAX + 1];
     uint16_t port = 0;
     if (!peer_address_find(shard, leader, host, &port)) {
         return false;
     }
+    struct forward_link *former = forwarder->link;
+    struct forward_link *link = memory_allocate_zeroed(sizeof *link);
     struct peer_client_options options = {
         .broker_id = leader,
         .host = host,
         .port = port,
         .ask_ms = ASK_MS,
-        .on_closed = client_closed,
-        .context = forwarder,
+        .on_closed = link_closed,
+        .context = link,
     };
-    forwarder->client = peer_client_open(shard, &options);
-    forwarder->client_broker_id = leader;
+    link->forwarder = forwarder;
+    link->broker_id = leader;
+    link->client = peer_client_open(shard, &options);
+    list_node_init(&link->node);
+    list_append(&forwarder->links, &link->node);
+    forwarder->link = link;
+    if (former != NULL) {
+        peer_client_close_when_idle(former->client);
+    }
     return true;
 }
 
@@ -286,8 +306,8 @@ static void ask_leader(struct forwarder *forwarder, struct forward *forward)
     struct wire_writer writer;
     peer_client_begin(&writer, FORWARD_TYPE);
     forward_request_encode(&request, 0, &writer);
-    forward->asked_broker_id = forwarder->client_broker_id;
-    peer_client_ask(forwarder->client, &writer, leader_answered, forward);
+    forward->asked_broker_id = forwarder->link->broker_id;
+    peer_client_ask(forwarder->link->client, &writer, leader_answered, forward);
 }
 
 static void forward_try(struct forwarder *forwarder, struct forward *forward)
@@ -306,7 +326,7 @@ static void forward_try(struct forwarder *forwarder, struct forward *forward)
         return;
     }
     uint32_t leader = choose_leader(forwarder);
-    if (leader == 0 || leader == shard->broker_id || !client_ready_for(forwarder, leader)) {
+    if (leader == 0 || leader == shard->broker_id || !link_to(forwarder, leader)) {
         wait_for_leader(forwarder, forward);
         return;
     }
@@ -382,6 +402,7 @@ struct forwarder *forwarder_new(struct broker_shard *shard)
     struct forwarder *forwarder = memory_allocate_zeroed(sizeof *forwarder);
     forwarder->shard = shard;
     list_init(&forwarder->waiting);
+    list_init(&forwarder->links);
     io_timer_init(&forwarder->retry, retry_due);
     return forwarder;
 }
@@ -403,10 +424,13 @@ void forwarder_stop(struct forwarder *forwarder)
     forwarder->is_stopping = true;
     io_timer_stop(forwarder->shard->loop, &forwarder->retry);
     try_waiting(forwarder);
-    if (forwarder->client != NULL) {
-        peer_client_close(forwarder->client);
+    if (list_is_empty(&forwarder->links)) {
+        forwarder->shard->forwarder = NULL;
+        memory_free(forwarder);
         return;
     }
-    forwarder->shard->forwarder = NULL;
-    memory_free(forwarder);
+    list_for_each(&forwarder->links, node) /* none is gone before the next turn */
+    {
+        peer_client_close(container_of(node, struct forward_link, node)->client);
+    }
 }
