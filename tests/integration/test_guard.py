@@ -49,7 +49,7 @@ def cluster_id(cluster):
 
 def hello(cluster, broker_id, identity=None):
     body = (identity or cluster_id(cluster)) + struct.pack(">I", broker_id) + os.urandom(16)
-    return request(HELLO, 0, body + struct.pack(">IIhH16sq", 1, 0, 0, 0, bytes(16), 0))  # reached nowhere
+    return request(HELLO, 0, body + struct.pack(">IIhH16sqi", 1, 0, 0, 0, bytes(16), 0, 0))  # reached nowhere
 
 
 def start_body(group_id):

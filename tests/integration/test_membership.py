@@ -185,6 +185,35 @@ def test_wiped_controllers_come_back_one_after_the_other(three, loaded):
     prove(three, load)
 
 
+def test_an_older_copy_is_found_out(three, loaded):
+    """The backup of a broker that votes is restored.  It takes no part, however often it is started; with an empty
+    directory the broker is filled again."""
+    three.create_topic(TOPIC, 3, 3)
+    load = loaded(three)
+    load.wait_for_progress()
+    broker = three.brokers[2]
+    backup = three.directory / "backup"
+    broker.stop()
+    shutil.copytree(broker.directory, backup)
+    broker.start()
+    three.wait_until_ready()
+    load.wait_for_progress()
+    broker.kill()
+    shutil.rmtree(broker.directory)
+    shutil.copytree(backup, broker.directory)
+    for _ in range(3):
+        broker.start()
+        assert broker.ended() == 1
+    assert broker.log().count("is an older copy of itself") >= 3
+    assert "start the broker with an empty one" in broker.log()
+    before = votes_given(three, 2)
+    shutil.rmtree(broker.directory)
+    broker.start()
+    wait_for(lambda: votes_given(three, 2) == before + 4, "votes of broker 2 are back")
+    three.wait_until_ready()
+    prove(three, load)
+
+
 def test_a_wiped_controller_alone_does_not_found_a_second_cluster(three, loaded):
     three.create_topic(TOPIC, 1, 3)
     load = loaded(three)

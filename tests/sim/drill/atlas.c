@@ -11,6 +11,7 @@
 #include "base/crc32c.h"
 #include "base/list.h"
 #include "base/memory.h"
+#include "broker/broker_process.h"
 #include "drill/drill.h"
 #include "drill/rest.h"
 #include "log/compaction.h"
@@ -38,10 +39,14 @@ struct atlas {
     bool is_wiped;                /* the injured one lost all */
     char rot_path[ROT_PATH_SIZE]; /* where a bit of the injured one's flipped; "": nowhere */
     uint64_t rot_position;
-    size_t rot_bytes;    /* of the file: compaction may put another in its place */
-    uint32_t rot_length; /* from the position on */
-    uint32_t rot_crc;    /* of them */
-    uint32_t swapped[2]; /* hosts that have each other's disk; 0: none */
+    size_t rot_bytes;           /* of the file: compaction may put another in its place */
+    uint32_t rot_length;        /* from the position on */
+    uint32_t rot_crc;           /* of them */
+    uint32_t swapped[2];        /* hosts that have each other's disk; 0: none */
+    struct sim_disk_copy *copy; /* of a host's disk; NULL: none */
+    uint32_t copied;            /* that host */
+    struct cluster_directory copied_directory;
+    bool is_old; /* the injured one has its copy back, and has not been found out */
     uint64_t excused_until_ns[SWARM_BROKERS_MAX + 1]; /* its disk fails by our hand */
 };
 
@@ -544,6 +549,84 @@ static void fault_wipe(struct atlas *atlas)
     check_raft_injured(atlas->drill->raft, host);
 }
 
+/* ---- An older copy ---- */
+
+static bool is_judged_old(struct atlas *atlas, uint32_t judge)
+{
+    struct broker *broker = sim_host_broker(host_at(atlas, judge));
+    bool is_old = broker != NULL;
+    for (uint32_t i = 0; is_old && i < broker_shard_count(broker); i++) {
+        is_old = cluster_directory_judge(broker_shard_at(broker, i)->metadata, atlas->copied,
+                                         &atlas->copied_directory) == CLUSTER_DIRECTORY_OLD_COPY;
+    }
+    return is_old;
+}
+
+static void take_copy(struct atlas *atlas, uint32_t host)
+{
+    struct broker *broker = sim_host_broker(host_at(atlas, host));
+    if (broker == NULL || !broker->has_joined) {
+        return;
+    }
+    atlas->copy = sim_disk_copy(host_at(atlas, host));
+    atlas->copied = host;
+    atlas->copied_directory = broker->own_directory;
+    sim_world_trace(atlas->drill->world, "host %u: its disk is copied", host);
+}
+
+/* One that does not vote in the controller group gets a copy of its disk back, made before its last
+ * start, of which everybody else knows: those who do not are not promised anything
+ * (design/membership.md).  No other fault comes until it is found out. */
+static void fault_old_copy(struct atlas *atlas)
+{
+    uint32_t voters = atlas->drill->swarm.controllers;
+    if (voters == atlas->drill->swarm.brokers) {
+        return;
+    }
+    if (atlas->copy == NULL) {
+        take_copy(atlas, voters + 1 + draw(atlas, atlas->drill->swarm.brokers - voters));
+        return;
+    }
+    for (uint32_t i = 1; i <= atlas->drill->swarm.brokers; i++) {
+        if (i != atlas->copied && !is_judged_old(atlas, i)) {
+            return;
+        }
+    }
+    if (!may_injure(atlas, atlas->copied)) {
+        return;
+    }
+    sim_host_kill(host_at(atlas, atlas->copied));
+    sim_disk_restore(host_at(atlas, atlas->copied), atlas->copy);
+    sim_disk_copy_free(atlas->copy);
+    atlas->copy = NULL;
+    atlas->is_old = true;
+    atlas->injured = atlas->copied;
+    check_raft_injured(atlas->drill->raft, atlas->copied);
+    sim_world_trace(atlas->drill->world, "host %u: it has the copy of its disk", atlas->copied);
+}
+
+/* It ends with words, and is given an empty disk. */
+static void watch_old_copy(struct atlas *atlas)
+{
+    struct sim_host *host = host_at(atlas, atlas->injured);
+    enum sim_host_state state = sim_host_state(host);
+    excuse(atlas, atlas->injured);
+    if (rest_host_is_whole(atlas->drill, atlas->injured)) {
+        sim_world_fail(atlas->drill->world, "old-copy: broker %u runs with an old copy of its disk",
+                       atlas->injured);
+        return;
+    }
+    if ((state == SIM_HOST_OFF || state == SIM_HOST_IDLE) &&
+        sim_host_end(host) == SIM_END_ABANDONED &&
+        strstr(sim_host_end_reason(host), "older copy") != NULL) {
+        sim_host_wipe(host);
+        atlas->is_old = false;
+        atlas->is_wiped = true;
+        check_raft_injured(atlas->drill->raft, atlas->injured);
+        sim_world_trace(atlas->drill->world, "host %u: its old copy was found out", atlas->injured);
+    }
+}
+
 /* ---- Clocks ---- */
 
 static void fault_wall_jump(struct atlas *atlas)
@@ -609,6 +692,7 @@ static const fault_act fault_acts[SWARM_FAULT_KINDS] = {
     [SWARM_JOIN] = fault_join,
     [SWARM_LOST_WRITE] = fault_lost_write,
     [SWARM_STRAY_WRITE] = fault_stray_write,
+    [SWARM_OLD_COPY] = fault_old_copy,
 };
 
 static void strike(void *context);
@@ -630,7 +714,7 @@ static void strike(void *context)
     if (!atlas->is_on) {
         return;
     }
-    for (uint32_t i = 0; i < SWARM_FAULT_KINDS; i++) {
+    for (uint32_t i = 0; !atlas->is_old && i < SWARM_FAULT_KINDS; i++) {
         if (atlas->drill->swarm.has[i] && fault_acts[i] != NULL && draw(atlas, ++seen) == 0) {
             chosen = (enum swarm_fault)i;
         }
@@ -656,6 +740,9 @@ void atlas_free(struct atlas *atlas)
     struct list_node *node;
     while ((node = list_take_first(&atlas->reliefs)) != NULL) {
         memory_free(container_of(node, struct relief, node)); /* the seed ended before it was due */
+    }
+    if (atlas->copy != NULL) {
+        sim_disk_copy_free(atlas->copy);
     }
     memory_free(atlas);
 }
@@ -716,6 +803,10 @@ bool atlas_has_wiped(const struct atlas *atlas)
 void atlas_watch(struct atlas *atlas)
 {
     check_swapped(atlas);
+    if (atlas->is_old) {
+        watch_old_copy(atlas);
+        return;
+    }
     if (atlas->injured != 0 && !sim_disk_has_fault(host_at(atlas, atlas->injured)) &&
         !has_rot(atlas) && rest_host_is_whole(atlas->drill, atlas->injured)) {
         sim_world_trace(atlas->drill->world, "host %u is whole again", atlas->injured);

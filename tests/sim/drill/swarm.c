@@ -195,6 +195,7 @@ static void settle_joins(struct swarm *swarm)
     }
     swarm->has[SWARM_WIPE] = false;
     swarm->has[SWARM_SWAP] = false;
+    swarm->has[SWARM_OLD_COPY] = false;
 }
 
 void swarm_draw(struct swarm *swarm, uint64_t seed)

@@ -51,7 +51,8 @@
     X(SWARM_TRIM, "trim", 40)            /* records are deleted */                                 \
     X(SWARM_JOIN, "join", 30)            /* brokers join the cluster and leave it */               \
     X(SWARM_LOST_WRITE, "lost", 30)      /* a write that was synced never came to the medium */    \
-    X(SWARM_STRAY_WRITE, "stray", 30)    /* one went to another place of its file */
+    X(SWARM_STRAY_WRITE, "stray", 30)    /* one went to another place of its file */               \
+    X(SWARM_OLD_COPY, "oldcopy", 30)     /* a broker gets a backup of its data directory */
 /* Kinds from these on came later; a half of all seeds has none of the first, and another half none
  * of the second, and is the world it was. */
 #define SWARM_LATER_FAULTS SWARM_SYNC_ERROR
