@@ -407,12 +407,27 @@ struct forwarder *forwarder_new(struct broker_shard *shard)
     return forwarder;
 }
 
+/* What is on its way to where nobody answers comes back at once when it is known who leads: a host
+ * without power is found out late. */
+static void leave_dead_ends(struct forwarder *forwarder)
+{
+    uint32_t leader = controller_leader(forwarder->shard);
+    list_for_each(&forwarder->links, node)
+    {
+        struct forward_link *link = container_of(node, struct forward_link, node);
+        if (leader != 0 && link->broker_id != leader) {
+            (void)peer_client_close_unconnected(link->client); /* not before the end of the turn */
+        }
+    }
+}
+
 void forwarder_wake(struct forwarder *forwarder)
 {
     if (forwarder == NULL) {
         return;
     }
     forwarder->denied = 0;
+    leave_dead_ends(forwarder);
     if (!list_is_empty(&forwarder->waiting)) {
         io_timer_start(forwarder->shard->loop, &forwarder->retry,
                        io_now_ns(forwarder->shard->loop));

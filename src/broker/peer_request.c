@@ -215,6 +215,15 @@ void peer_client_close_when_idle(struct peer_client *client)
     }
 }
 
+bool peer_client_close_unconnected(struct peer_client *client)
+{
+    bool is_connected = client->dial.state == PEER_DIAL_READY;
+    if (!is_connected) {
+        peer_client_close(client);
+    }
+    return !is_connected;
+}
+
 uint32_t peer_client_pending(const struct peer_client *client)
 {
     return client->pending;

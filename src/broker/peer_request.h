@@ -47,6 +47,9 @@ void peer_client_ask(struct peer_client *client, struct wire_writer *request, pe
 void peer_client_close(struct peer_client *client);
 /* Closes once everything asked so far is answered. */
 void peer_client_close_when_idle(struct peer_client *client);
+/* Closes when it has not come to be connected: what was asked comes back as not sent.  False: it is
+ * connected. */
+bool peer_client_close_unconnected(struct peer_client *client);
 /* Unanswered requests. */
 uint32_t peer_client_pending(const struct peer_client *client);
 

@@ -392,6 +392,11 @@ static void fault_rot(struct atlas *atlas)
         return;
     }
     struct buf *file = sim_disk_read(host_at(atlas, number), segments.chosen);
+    if (file->length_bytes <= BATCH_OFFSET_BYTES) {
+        buf_release(
+            file); /* nothing is in it, which a snapshot's installation may leave for a while */
+        return;
+    }
     do {
         atlas->rot_position = prng_below(&atlas->drill->prng, file->length_bytes);
     } while (is_base_offset(file, atlas->rot_position));
