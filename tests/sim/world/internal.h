@@ -20,10 +20,14 @@
 
 #include <setjmp.h>
 
+struct block;
 struct sim_disk;
 struct sim_fiber;
 struct sim_inode;
 struct sim_log_line;
+
+/* Sizes of large blocks of memory (memory.c). */
+#define WORLD_BLOCK_SIZES 7
 
 /* Kinds of events, for the digest. */
 enum {
@@ -42,10 +46,11 @@ struct sim_process {
     struct broker *broker; /* NULL until it has started */
     struct sim_fiber *main;
     struct list fibers;
-    struct list loops;  /* struct io_loop.process_node */
-    struct list files;  /* struct io_file.node: open ones */
-    struct list blocks; /* all its memory (memory.c) */
+    struct list loops;     /* struct io_loop.process_node */
+    struct list files;     /* struct io_file.node: open ones */
+    struct block **blocks; /* all its memory (memory.c) */
     uint64_t block_count;
+    uint64_t block_capacity;
     uint64_t block_bytes;
     uint32_t loops_running;
     bool is_joining; /* main waits for the loops to end */
@@ -121,6 +126,7 @@ struct sim_world {
     struct sim_network_stats stats;
     struct list acts;
     struct list fibers_spare;
+    struct block *blocks_spare[WORLD_BLOCK_SIZES];
     struct sim_event wall_jump;
 
     /* Apart, so that a change in one does not shift the others. */
@@ -181,6 +187,7 @@ void process_loop_ended(struct sim_process *process);
 
 /* ---- memory.c ---- */
 void memory_release_all(struct sim_process *process);
+void memory_free_spare(struct sim_world *world);
 
 /* ---- loop.c ---- */
 /* The loop has something to do: its turn comes soon. */

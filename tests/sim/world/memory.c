@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * memory.c -- base/memory.h for simulated processes: every block is in its process's list, so that
+ * memory.c -- base/memory.h for simulated processes: every block is among its process's, so that
  * all of it goes when the process is killed, and what is left after a clean end is seen; and the
  * world's own memory beside it.
  *
  * New memory is filled with a pattern at its beginning, always the same, so that a read of what was
  * never written shows, and shows the same every time.
+ *
+ * Large blocks (receive buffers, arenas) come and go with every frame, and to malloc() each is a
+ * search: so they have a few sizes, and the world keeps those that are free.  Not under the address
+ * sanitizer, which must see them go.
  */
 #include "base/memory.h"
 
@@ -20,29 +24,108 @@
 #define BLOCK_GONE 0x656e6f47796c4621ull
 #define PATTERN 0xa7
 #define PATTERN_BYTES_MAX 256
+#define LARGE_BYTES_MIN ((size_t)1024) /* more than these */
 
 struct block {
-    struct list_node node;
-    struct sim_process *owner; /* NULL: client code, checkers */
+    union {
+        struct sim_process *owner; /* NULL: client code, checkers */
+        struct block *next_spare;  /* while nobody has it */
+    };
+    size_t position; /* in owner->blocks */
     uint64_t mark;
     size_t size;
-    size_t padding; /* so that what follows is aligned for anything */
 };
 
 _Static_assert(sizeof(struct block) % 16 == 0, "a block's bytes are aligned");
 
+/* ---- Large ones ---- */
+
+/* Which of the sizes 2 KiB, 4 KiB ... holds so many bytes; WORLD_BLOCK_SIZES: none does, or it is
+ * small. */
+static unsigned large_size_of(size_t bytes)
+{
+#if defined(__SANITIZE_ADDRESS__)
+    (void)bytes;
+    return WORLD_BLOCK_SIZES;
+#else
+    if (bytes <= LARGE_BYTES_MIN || bytes > LARGE_BYTES_MIN << WORLD_BLOCK_SIZES) {
+        return WORLD_BLOCK_SIZES;
+    }
+    return (unsigned)(__builtin_clzll(LARGE_BYTES_MIN) - __builtin_clzll(bytes - 1));
+#endif
+}
+
+static struct block *block_take(size_t size)
+{
+    size_t bytes = sizeof(struct block) + size;
+    unsigned large = large_size_of(bytes);
+    if (large == WORLD_BLOCK_SIZES) {
+        return malloc(bytes);
+    }
+    struct block *block = the_world != NULL ? the_world->blocks_spare[large] : NULL;
+    if (block == NULL) {
+        return malloc(LARGE_BYTES_MIN << (large + 1));
+    }
+    the_world->blocks_spare[large] = block->next_spare;
+    return block;
+}
+
+static void block_give_back(struct block *block)
+{
+    unsigned large = large_size_of(sizeof *block + block->size);
+    if (large == WORLD_BLOCK_SIZES || the_world == NULL) {
+        free(block);
+        return;
+    }
+    block->next_spare = the_world->blocks_spare[large];
+    the_world->blocks_spare[large] = block;
+}
+
+void memory_free_spare(struct sim_world *world)
+{
+    for (unsigned i = 0; i < WORLD_BLOCK_SIZES; i++) {
+        struct block *block = world->blocks_spare[i];
+        while (block != NULL) {
+            struct block *next = block->next_spare;
+            free(block);
+            block = next;
+        }
+    }
+}
+
+/* ---- Those of a process ---- */
+
+static void blocks_add(struct sim_process *process, struct block *block)
+{
+    if (process->block_count == process->block_capacity) {
+        process->block_capacity = process->block_capacity * 2 + 1024;
+        process->blocks =
+            own_reallocate(process->blocks, process->block_capacity * sizeof process->blocks[0]);
+    }
+    block->position = process->block_count;
+    process->blocks[process->block_count++] = block;
+    process->block_bytes += block->size;
+}
+
+/* The last one takes its place. */
+static void blocks_remove(struct sim_process *process, struct block *block)
+{
+    ensure(block->position < process->block_count && process->blocks[block->position] == block);
+    struct block *last = process->blocks[--process->block_count];
+    process->blocks[block->position] = last;
+    last->position = block->position;
+    process->block_bytes -= block->size;
+}
+
 static struct block *block_new(size_t size)
 {
-    struct block *block = malloc(sizeof *block + size);
+    struct block *block = block_take(size);
     require(block != NULL);
     block->owner = the_world != NULL ? the_world->process : NULL;
     block->mark = BLOCK_MARK;
     block->size = size;
-    list_node_init(&block->node);
     if (block->owner != NULL) {
-        list_append(&block->owner->blocks, &block->node);
-        block->owner->block_count++;
-        block->owner->block_bytes += size;
+        blocks_add(block->owner, block);
     }
     return block;
 }
@@ -58,10 +141,8 @@ static struct block *block_of(void *memory)
 
 static void block_forget(struct block *block)
 {
-    list_remove(&block->node);
     if (block->owner != NULL) {
-        block->owner->block_count--;
-        block->owner->block_bytes -= block->size;
+        blocks_remove(block->owner, block);
     }
     block->mark = BLOCK_GONE;
 }
@@ -105,25 +186,33 @@ void memory_free(void *memory)
     if (memory != NULL) {
         struct block *block = block_of(memory);
         block_forget(block);
-        free(block);
+        block_give_back(block);
     }
 }
 
 void memory_release_all(struct sim_process *process)
 {
-    struct list_node *node = list_first(&process->blocks);
-    while (node != NULL) {
-        struct block *block = container_of(node, struct block, node);
+    while (process->block_count > 0) {
+        struct block *block = process->blocks[process->block_count - 1];
         block_forget(block);
-        free(block);
-        node = list_first(&process->blocks);
+        block_give_back(block);
     }
-    ensure(process->block_count == 0 && process->block_bytes == 0);
+    ensure(process->block_bytes == 0);
+    own_free(process->blocks);
+    process->blocks = NULL;
+    process->block_capacity = 0;
 }
 
 void *own_allocate(size_t size)
 {
     void *memory = calloc(1, size > 0 ? size : 1);
+    require(memory != NULL);
+    return memory;
+}
+
+void *own_allocate_raw(size_t size)
+{
+    void *memory = malloc(size);
     require(memory != NULL);
     return memory;
 }

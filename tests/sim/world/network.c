@@ -24,9 +24,8 @@ struct net_end *end_other(struct net_end *end)
 
 struct sim_packet *packet_new(enum packet_kind kind, size_t length)
 {
-    struct sim_packet *packet = own_allocate(sizeof *packet + length);
-    packet->kind = kind;
-    packet->length = length;
+    struct sim_packet *packet = own_allocate_raw(sizeof *packet + length);
+    *packet = (struct sim_packet){.kind = kind, .length = length};
     return packet;
 }
 

@@ -12,6 +12,7 @@
 
 /* Zeroed; no memory, no world. */
 void *own_allocate(size_t size);
+void *own_allocate_raw(size_t size); /* with anything in it */
 void *own_reallocate(void *memory, size_t size);
 char *own_duplicate(const char *text);
 void own_free(void *memory); /* accepts NULL */

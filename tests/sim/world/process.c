@@ -50,7 +50,6 @@ void process_start(struct sim_host *host, const struct broker_config *config)
     list_init(&process->fibers);
     list_init(&process->loops);
     list_init(&process->files);
-    list_init(&process->blocks);
     prng_init(&process->prng, prng_next(&host->world->identity_prng));
     host->process = process;
     world_stir(host);

@@ -327,6 +327,7 @@ void sim_world_free(struct sim_world *world)
         own_free(container_of(node, struct act, node));
     }
     fiber_free_spare(world);
+    memory_free_spare(world);
     sim_events_free(&world->events);
     lines_free(&world->log);
     trace_install(NULL, NULL, TRACE_INFO);
