@@ -667,12 +667,13 @@ void cluster_crash(struct cluster *cluster, uint32_t id, size_t saved_writes)
     memset(node->snapshot_deadline_ticks, 0, sizeof(node->snapshot_deadline_ticks));
 }
 
-static const struct raft_membership *newest_membership(const struct cluster_node *node,
-                                                       uint64_t *index)
+const struct raft_membership *cluster_committed_membership(const struct cluster_node *node,
+                                                           uint64_t *index)
 {
     const struct cluster_log *log = &node->log;
     for (size_t i = log->count; i > 0; --i) {
-        if (log->records[i - 1].entry.kind == RAFT_ENTRY_MEMBERSHIP) {
+        if (log->records[i - 1].entry.kind == RAFT_ENTRY_MEMBERSHIP &&
+            log->records[i - 1].entry.last_index <= raft_commit_index(node->raft)) {
             *index = log->records[i - 1].entry.last_index;
             return &log->records[i - 1].entry.membership;
         }
@@ -695,7 +696,7 @@ void cluster_wipe(struct cluster *cluster, uint32_t id, uint32_t leader)
     node->is_amnesiac =
         leader != 0 &&
         raft_membership_has_voter(
-            newest_membership(cluster_node(cluster, leader), &node->amnesia_index), id);
+            cluster_committed_membership(cluster_node(cluster, leader), &node->amnesia_index), id);
 }
 
 void cluster_returned(struct cluster *cluster, uint32_t id)

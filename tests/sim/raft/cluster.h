@@ -146,7 +146,11 @@ void cluster_add_to_disk(struct cluster *cluster, uint32_t id, uint64_t last_ind
 void cluster_start(struct cluster *cluster, uint32_t id);
 /* The first saved_writes of those under way reached the disk, the others did not. */
 void cluster_crash(struct cluster *cluster, uint32_t id, size_t saved_writes);
-/* Its disk is lost; it comes back without a vote.  leader: of the group at that time. */
+/* The newest one that a node that runs knows to be committed, and where. */
+const struct raft_membership *cluster_committed_membership(const struct cluster_node *node,
+                                                           uint64_t *index);
+/* Its disk is lost; it comes back without a vote.  leader: of the group at that time, in which it
+ * is a voter of the newest membership if it is one of the newest that is committed. */
 void cluster_wipe(struct cluster *cluster, uint32_t id, uint32_t leader);
 /* It is a voter with a vote again. */
 void cluster_returned(struct cluster *cluster, uint32_t id);

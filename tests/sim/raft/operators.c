@@ -135,18 +135,30 @@ static bool is_copy_whole(struct world *world, uint32_t id)
            raft_commit_index(node->raft) >= end && raft_saved_index(node->raft) >= end;
 }
 
-/* Its newest membership is committed.  While another one is on its way, which may be committed or
- * cut off, both would have to bear the loss, and the oracle would have to know which one counts. */
-static bool is_membership_settled(const struct cluster_node *node)
+/* All copies but one, which need not be the lost one, are whole. */
+static bool bears_a_loss(struct world *world, const struct raft_membership *membership)
 {
-    const struct cluster_log *log = &node->log;
-    for (size_t i = log->count; i > 0; --i)
-        if (log->records[i - 1].entry.kind == RAFT_ENTRY_MEMBERSHIP)
-            return log->records[i - 1].entry.last_index <= raft_commit_index(node->raft);
-    return true;
+    uint32_t whole = 0;
+    for (uint32_t i = 0; i < membership->voter_count; ++i)
+        whole += is_copy_whole(world, membership->voters[i]);
+    return membership->voter_count >= 3 && whole + 1 >= membership->voter_count;
 }
 
-uint32_t operators_may_wipe(struct world *world)
+/* While a membership is on its way it may be committed or cut off, so both it and the one before
+ * have to bear the loss; and whoever is a voter of one alone keeps its disk, as nobody knows then
+ * whether its vote counts. */
+static bool bears_a_loss_of(struct world *world, uint32_t leader, uint32_t node_id)
+{
+    const struct cluster_node *node = cluster_node(world->cluster, leader);
+    uint64_t index = 0;
+    const struct raft_membership *newest = raft_membership(node->raft);
+    const struct raft_membership *committed = cluster_committed_membership(node, &index);
+    return raft_membership_has_voter(newest, node_id) ==
+               raft_membership_has_voter(committed, node_id) &&
+           bears_a_loss(world, newest) && bears_a_loss(world, committed);
+}
+
+uint32_t operators_may_wipe(struct world *world, uint32_t node_id)
 {
     uint32_t leader = 0;
     for (uint32_t id = 1; id <= world->options.node_count; ++id) {
@@ -158,16 +170,9 @@ uint32_t operators_may_wipe(struct world *world)
              raft_term(raft) > raft_term(cluster_node(world->cluster, leader)->raft)))
             leader = id;
     }
-    if (leader == 0 || !raft_is_ready_leader(cluster_node(world->cluster, leader)->raft) ||
-        !is_membership_settled(cluster_node(world->cluster, leader)))
+    if (leader == 0 || !raft_is_ready_leader(cluster_node(world->cluster, leader)->raft))
         return 0;
-    const struct raft_membership *membership =
-        raft_membership(cluster_node(world->cluster, leader)->raft);
-    uint32_t whole = 0;
-    for (uint32_t i = 0; i < membership->voter_count; ++i)
-        whole += is_copy_whole(world, membership->voters[i]);
-    bool is_bearable = membership->voter_count >= 3 && whole + 1 >= membership->voter_count;
-    return is_bearable ? leader : 0;
+    return bears_a_loss_of(world, leader, node_id) ? leader : 0;
 }
 
 /* ---- Goals ---- */

@@ -14,8 +14,8 @@
 void operators_ask(struct world *world, uint32_t leader);
 /* One step that brings nodes without a vote back; true while there are any. */
 bool operators_readmit(struct world *world, uint32_t leader);
-/* The leader, when the group promises to bear the loss of a disk now; 0: some copy is still to be
- * made good. */
-uint32_t operators_may_wipe(struct world *world);
+/* The leader, when the group promises to bear the loss of this node's disk now; 0: some copy is
+ * still to be made good. */
+uint32_t operators_may_wipe(struct world *world, uint32_t node_id);
 
 #endif

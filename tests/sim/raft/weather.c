@@ -193,7 +193,7 @@ static void crash(struct world *world, uint32_t id)
     struct cluster_node *node = cluster_node(world->cluster, id);
     if (node->raft == NULL)
         return;
-    uint32_t leader = world_happens(world, world->wipe) ? operators_may_wipe(world) : 0;
+    uint32_t leader = world_happens(world, world->wipe) ? operators_may_wipe(world, id) : 0;
     cluster_crash(world->cluster, id, (size_t)prng_below(&world->prng, node->write_count + 1));
     if (leader != 0 && leader != id)
         cluster_wipe(world->cluster, id, leader);
