@@ -7,6 +7,10 @@
  * record: librdkafka doubles its own ten times, and then reports an error.  So such an answer is
  * given only where nothing else follows.
  *
+ * How far a read has come is kept by its wait, also when it has found what it looked for: a fetch
+ * of several partitions is looked at anew until none of them waits, and what each has to pass over
+ * may be more segments than a log keeps open.
+ *
  * Only what log_fetch() gave is passed over, which is checked; so no damage can hide a record.
  */
 #include "base/assert.h"
@@ -81,6 +85,7 @@ int log_fetch_records(struct log *log, uint64_t offset, uint64_t limit_offset, u
         }
         uint64_t end = result == 0 ? recordless_end(fetched) : 0;
         if (end == 0 || end >= limit_offset || end >= log_next_offset(log)) {
+            wait->passed_to = result == 0 && from > offset ? from : 0;
             return result;
         }
         ensure(end > from);

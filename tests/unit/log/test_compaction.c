@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/trace.h"
 #include "log/key_table.h"
+#include "log/state.h"
 #include "wire/batch.h"
 
 #include <errno.h>
@@ -368,6 +369,47 @@ static void consumers_are_not_sent_parts_without_records(void **state)
         assert_int_equal(head_for_consumer(31).base_offset, last.base_offset);
         keyed_close();
         assert_int_equal(keyed_open(&options), 0);
+    }
+    keyed_close();
+    keyed_reset();
+}
+
+/* A fetch of several partitions is looked at anew while one of them waits for its log. */
+static void what_was_passed_over_is_not_looked_at_again(void **state)
+{
+    (void)state;
+    uint64_t heads[200];
+    struct log_options small = options;
+    small.segment_bytes = 600;
+    keyed_reset();
+    assert_int_equal(keyed_open(&small), 0);
+    keyed_append_term();
+    for (uint32_t i = 0; i < 200; i++) {
+        heads[i] = i;
+        keyed_append(&(struct keyed_record){1, 1}, 1, WIRE_COMPRESSION_NONE, 9, 1000);
+    }
+    close_segments();
+    struct log_compaction compaction = compaction_at(5000);
+    compaction.heads = heads;
+    compaction.head_count = 200;
+    assert_int_equal(keyed_compact(&compaction), 0);
+    keyed_close();
+    assert_int_equal(keyed_open(&small), 0);
+
+    struct log_wait wait = {.resume = look_again};
+    struct log_fetched fetched;
+    uint64_t end = log_next_offset(keyed_log());
+    uint32_t waits = 0;
+    while (log_fetch_records(keyed_log(), 0, end, 1000, &fetched, &wait) == -EAGAIN) {
+        waits++;
+        fake_run();
+    }
+    log_fetched_release(&fetched);
+    assert_true(waits > 2 * LOG_OPEN_CLOSED_SEGMENTS_MAX);
+    for (int look = 0; look < 3; look++) {
+        assert_int_equal(log_fetch_records(keyed_log(), 0, end, 1000, &fetched, &wait), 0);
+        assert_true(fetched.length_bytes > 0);
+        log_fetched_release(&fetched);
     }
     keyed_close();
     keyed_reset();
@@ -761,6 +803,7 @@ int main(void)
         cmocka_unit_test(it_is_time_by_share_and_by_age),
         cmocka_unit_test(heads_that_are_needed_stay),
         cmocka_unit_test(consumers_are_not_sent_parts_without_records),
+        cmocka_unit_test(what_was_passed_over_is_not_looked_at_again),
         cmocka_unit_test(parts_without_records_at_the_end_are_sent),
         cmocka_unit_test(fillers_are_read_from_anywhere),
         cmocka_unit_test(a_batch_of_another_term_ends_it),
