@@ -115,9 +115,18 @@ static void fault_kill(struct atlas *atlas)
     sim_host_kill(host_at(atlas, draw_host(atlas)));
 }
 
+/* A host that is no broker's keeps its power: clients ask all hosts they know of, and one that is
+ * silent for good would cost them more than the bounds of what follows the faults allow. */
+static void cut_power(struct atlas *atlas, uint32_t host)
+{
+    if (!atlas->drill->is_out[host]) {
+        sim_host_cut_power(host_at(atlas, host));
+    }
+}
+
 static void fault_power(struct atlas *atlas)
 {
-    sim_host_cut_power(host_at(atlas, draw_host(atlas)));
+    cut_power(atlas, draw_host(atlas));
 }
 
 static void fault_blackout(struct atlas *atlas)
@@ -125,7 +134,7 @@ static void fault_blackout(struct atlas *atlas)
     bool all = draw(atlas, 2) == 0;
     for (uint32_t i = 1; i <= atlas->drill->swarm.brokers; i++) {
         if (all || draw(atlas, 2) == 0) {
-            sim_host_cut_power(host_at(atlas, i));
+            cut_power(atlas, i);
         }
     }
 }
