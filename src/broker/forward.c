@@ -88,12 +88,14 @@ static void deliver_home(struct shard *shard, struct shard_message *message)
     memory_free(forward);
 }
 
-static void go_home(struct forwarder *forwarder, struct forward *forward, enum wire_error error)
+/* From shard 0.  What runs here may end later than the forwarder does. */
+static void go_home(struct forward *forward, enum wire_error error)
 {
+    struct broker_shard *shard = broker_shard_at(forward->home->broker, 0);
     forward->error = error;
     list_node_init(&forward->message.node);
     forward->message.deliver = deliver_home;
-    shard_post(forwarder->shard->shard, broker_shard_id(forward->home), &forward->message);
+    shard_post(shard->shard, broker_shard_id(forward->home), &forward->message);
 }
 
 static void keep_response(struct forward *forward, struct wire_writer *body)
@@ -109,11 +111,10 @@ static void ran_here(void *context, struct wire_writer *body, const char *reason
 {
     (void)reason;
     struct forward *forward = context;
-    struct broker_shard *shard = broker_shard_at(forward->home->broker, 0);
     if (body != NULL) {
         keep_response(forward, body);
     }
-    go_home(shard->forwarder, forward, body != NULL ? WIRE_ERROR_NONE : WIRE_ERROR_INVALID_REQUEST);
+    go_home(forward, body != NULL ? WIRE_ERROR_NONE : WIRE_ERROR_INVALID_REQUEST);
 }
 
 static struct wire_string client_id_of(const struct forward *forward)
@@ -208,7 +209,7 @@ static void leader_answered(void *context, struct wire_cursor *cursor, bool was_
     }
     if (cursor == NULL || !forward_response_decode(&response, 0, cursor) ||
         !wire_expect_end(cursor)) {
-        go_home(forwarder, forward, WIRE_ERROR_NETWORK_EXCEPTION);
+        go_home(forward, WIRE_ERROR_NETWORK_EXCEPTION);
         return;
     }
     if (response.error_code == WIRE_ERROR_NOT_CONTROLLER) {
@@ -223,7 +224,7 @@ static void leader_answered(void *context, struct wire_cursor *cursor, bool was_
         return;
     }
     if (response.error_code != WIRE_ERROR_NONE || response.body.length < 0) {
-        go_home(forwarder, forward, (enum wire_error)response.error_code);
+        go_home(forward, (enum wire_error)response.error_code);
         return;
     }
     forwarder->denied = 0;
@@ -232,7 +233,7 @@ static void leader_answered(void *context, struct wire_cursor *cursor, bool was_
     wire_write_raw(&body, response.body.data, (size_t)response.body.length);
     keep_response(forward, &body);
     wire_writer_free(&body);
-    go_home(forwarder, forward, WIRE_ERROR_NONE);
+    go_home(forward, WIRE_ERROR_NONE);
 }
 
 /* The configured controllers and the brokers in turn. */
@@ -321,7 +322,7 @@ static void forward_try(struct forwarder *forwarder, struct forward *forward)
         if (forward->runs_here_at_last) {
             run_here(forwarder, forward);
         } else {
-            go_home(forwarder, forward, WIRE_ERROR_NOT_CONTROLLER);
+            go_home(forward, WIRE_ERROR_NOT_CONTROLLER);
         }
         return;
     }
@@ -340,10 +341,7 @@ static void deliver_out(struct shard *shard, struct shard_message *message)
     struct broker_shard *state = shard_owner(shard);
     struct forward *forward = container_of(message, struct forward, message);
     if (state->forwarder == NULL) {
-        forward->error = WIRE_ERROR_NOT_CONTROLLER;
-        list_node_init(&forward->message.node);
-        forward->message.deliver = deliver_home;
-        shard_post(shard, broker_shard_id(forward->home), &forward->message);
+        go_home(forward, WIRE_ERROR_NOT_CONTROLLER);
         return;
     }
     forward_try(state->forwarder, forward);
