@@ -18,17 +18,20 @@
 #define PAUSE_NS 500000000ull
 #define REQUEST_MS 8000
 #define BROKERS_LEAST 3
+#define UNKNOWN_NS 3000000000ull
+#define OPEN_NS 30000000000ull /* an ask may wait that long for a leader, and be done then */
 
 struct drill_crew {
     struct client *client;
     struct drill *drill;
     struct io_timer timer;
     bool works;
-    bool is_waiting;  /* for an answer */
-    uint32_t leaving; /* who is to leave and has not yet; 0: nobody */
-    bool is_acked;    /* its leave */
-    bool is_open;     /* it was asked, and no answer came */
+    bool is_waiting;        /* for an answer */
+    uint32_t leaving;       /* who is to leave and has not yet; 0: nobody */
+    bool is_acked;          /* its leave */
+    uint64_t open_until_ns; /* when what it was asked without an answer cannot be done any more */
     bool was_registered;
+    uint64_t unknown_since_ns; /* it ended, and no leader can say whether it has left; 0: not so */
     uint64_t joined;
     uint64_t left;
 };
@@ -48,10 +51,15 @@ static bool is_temporary(int16_t code)
            code == WIRE_ERROR_COORDINATOR_NOT_AVAILABLE;
 }
 
+static void leave_open(struct drill_crew *crew)
+{
+    crew->open_until_ns = sim_world_now_ns(crew->drill->world) + OPEN_NS;
+}
+
 /* The others are too few to hold all replicas, so it stays; unless it is asked still. */
 static void refused(struct drill_crew *crew)
 {
-    if (!crew->is_open) {
+    if (sim_world_now_ns(crew->drill->world) >= crew->open_until_ns) {
         sim_world_trace(crew->drill->world, "broker %u is to stay", crew->leaving);
         crew->leaving = 0;
     }
@@ -64,7 +72,7 @@ static void told(void *context, enum client_result result, struct wire_cursor *b
     struct unregister_broker_response response;
     rest(crew);
     if (result != CLIENT_ANSWERED) {
-        crew->is_open = true;
+        leave_open(crew);
         return;
     }
     if (!unregister_broker_response_decode(
@@ -77,7 +85,7 @@ static void told(void *context, enum client_result result, struct wire_cursor *b
     if (code == WIRE_ERROR_NONE) {
         crew->is_acked = true;
     } else if (is_temporary(code)) {
-        crew->is_open = true;
+        leave_open(crew);
     } else if (code == WIRE_ERROR_POLICY_VIOLATION) {
         refused(crew);
     } else if (code != WIRE_ERROR_BROKER_ID_NOT_REGISTERED) {
@@ -105,6 +113,14 @@ bool drill_crew_excuses(const struct drill_crew *crew, uint32_t host)
     return crew->leaving == host;
 }
 
+/* Not for long: there may be no leader without it.  Started again, it ends if it has left. */
+static bool waits_to_know(struct drill_crew *crew)
+{
+    uint64_t now_ns = sim_world_now_ns(crew->drill->world);
+    crew->unknown_since_ns = crew->unknown_since_ns == 0 ? now_ns : crew->unknown_since_ns;
+    return now_ns - crew->unknown_since_ns < UNKNOWN_NS;
+}
+
 bool drill_crew_keeps_down(struct drill_crew *crew, uint32_t host)
 {
     enum sim_end end = sim_host_end(crew->drill->hosts[host]);
@@ -120,8 +136,7 @@ bool drill_crew_keeps_down(struct drill_crew *crew, uint32_t host)
         crew->leaving = 0;
         crew->left++;
     }
-    return has_left ||
-           (metadata == NULL && sim_host_end(crew->drill->hosts[host]) == SIM_END_CLEAN);
+    return has_left || (metadata == NULL && end == SIM_END_CLEAN && waits_to_know(crew));
 }
 
 /* ---- What next ---- */
@@ -176,7 +191,8 @@ static void change(struct drill_crew *crew)
         sim_world_trace(crew->drill->world, "broker %u is to leave", host);
         crew->leaving = host;
         crew->is_acked = false;
-        crew->is_open = false;
+        crew->open_until_ns = 0;
+        crew->unknown_since_ns = 0;
         crew->was_registered = false;
     }
 }
