@@ -31,13 +31,14 @@
 #include "broker/tombstone_rounds.h"
 #include "broker/upkeep.h"
 
-#define CLOSING_LIMIT_NS 3000000000ull
 #define CLOSING_LOOK_NS 5000000ull
+#define CLOSING_LOOKS_MAX                                                                          \
+    600 /* three seconds of running: a process that was stopped has not had them */
 
 struct shard_life {
     struct broker_shard *state;
     struct io_timer timer; /* CLOSING: looks whether all is gone */
-    uint64_t closing_until_ns;
+    uint32_t closing_looks;
     bool is_clean; /* everything was gone when the loop stopped */
 };
 
@@ -142,7 +143,7 @@ static void look_whether_closed(struct io_timer *timer)
     struct broker_shard *state = life->state;
     uint64_t now_ns = io_now_ns(state->loop);
     life->is_clean = everything_is_gone(state);
-    if (life->is_clean || now_ns >= life->closing_until_ns) {
+    if (life->is_clean || ++life->closing_looks == CLOSING_LOOKS_MAX) {
         post_step(state, 0, shard_closed);
         return;
     }
@@ -179,7 +180,6 @@ static void close_shard(struct shard *shard, struct shard_message *message)
     if (state->controller != NULL) {
         forwarder_stop(state->forwarder);
     }
-    state->life->closing_until_ns = io_now_ns(state->loop) + CLOSING_LIMIT_NS;
     io_timer_init(&state->life->timer, look_whether_closed);
     io_timer_start(state->loop, &state->life->timer, io_now_ns(state->loop));
 }
