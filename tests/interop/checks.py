@@ -63,5 +63,6 @@ TOOL_CHECKS = {
     "cluster_id": "kafka-cluster cluster-id",
     "producer_perf_test": "kafka-producer-perf-test",
     "consumer_perf_test": "kafka-consumer-perf-test",
+    "transactions": "kafka-transactions list, find-hanging and describe-producers: there are none",
     "error_unknown_topic": "kafka-topics --describe of a topic that is not there says so",
 }

@@ -28,6 +28,7 @@ CLASSES = {
     "kafka-reassign-partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
     "kafka-broker-api-versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
     "kafka-cluster": "org.apache.kafka.tools.ClusterTool",
+    "kafka-transactions": "org.apache.kafka.tools.TransactionsCommand",
     "kafka-producer-perf-test": "org.apache.kafka.tools.ProducerPerformance",
     "kafka-consumer-perf-test": "org.apache.kafka.tools.ConsumerPerformance",
 }
@@ -245,6 +246,17 @@ class Checks:
         said = self.tool("kafka-consumer-perf-test", "--topic", name, "--messages", 2000, "--timeout", PATIENCE * 500)
         expect(re.search(r",\s*20\d\d,", said.splitlines()[-1]) or " 2000," in said, said)
 
+    def transactions(self):
+        """Of the topic of the test of performance, whose producer was idempotent."""
+        name = f"{self.prefix}-performance"
+        for arguments in (["list"], ["list", "--transactional-id-pattern", "pay.*", "--duration-filter", 1000],
+                          ["find-hanging", "--topic", name]):
+            expect_equal(len(self.tool("kafka-transactions", *arguments).splitlines()), 1, "lines, the heading alone")
+        said = self.tool("kafka-transactions", "describe-producers", "--topic", name, "--partition", 0)
+        heading, *rows = said.splitlines()
+        expect(heading.startswith("ProducerId") and len(rows) >= 1, said)
+        expect(all(re.fullmatch(r"\d+\s+\d+\s+-?\d+\s+1999\s+\d{13}\s+None\s*", row) for row in rows), said)
+
     def error_unknown_topic(self):
         said = self.tool("kafka-topics", "--describe", "--topic", f"{self.prefix}-nowhere", check=False)
         expect("does not exist as expected" in said, said)
@@ -255,7 +267,7 @@ class Checks:
             "console_produce_consume", "get_offsets", "consumer_groups_describe", "consumer_groups_reset",
             "consumer_groups_delete", "delete_records", "log_dirs", "metadata_quorum_status",
             "metadata_quorum_replication", "leader_election", "reassign_partitions", "broker_api_versions",
-            "cluster_id", "producer_perf_test", "consumer_perf_test", "error_unknown_topic")]
+            "cluster_id", "producer_perf_test", "consumer_perf_test", "transactions", "error_unknown_topic")]
 
 
 if __name__ == "__main__":
