@@ -302,7 +302,7 @@ bool raft_progress(const struct raft *raft, uint32_t node_id, struct raft_progre
         .next_index = slot->next,
         .is_voter = is_voter,
         .is_active = raft->now_ticks < slot->contact_ticks + raft->options.election_ticks,
-        .is_at_rest = raft->is_resting,
+        .is_at_rest = raft->is_resting && raft_slot_is_at_rest(raft, slot),
         .is_receiving_snapshot = slot->state == RAFT_SNAPSHOT,
         .heard_ticks = slot->heard_ticks,
         .caught_up_ticks = slot->caught_up_ticks};

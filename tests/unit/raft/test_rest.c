@@ -121,6 +121,30 @@ static void a_rest_shorter_than_an_interval_is_none(void **state)
     raft_free(raft);
 }
 
+/* It agreed to nothing yet, whatever the others did. */
+static void a_member_that_is_added_is_not_at_rest(void **state)
+{
+    (void)state;
+    struct raft_options options = resting_options(1);
+    struct raft *raft = leader_of(&options);
+    beat(raft);
+    uint64_t now = raft_due_ticks(raft) - options.heartbeat_ticks;
+    answer(raft, 2, 1, 1, now);
+    answer(raft, 3, 1, 1, now);
+    struct raft_membership wider = *raft_membership(raft);
+    struct raft_progress_view view;
+    struct raft_entry entry;
+    wider.learners[wider.learner_count++] = 4;
+    wider.epoch++;
+    assert_int_equal(raft_propose_membership(raft, &wider, &entry), RAFT_OK);
+    assert_true(raft_progress(raft, 4, &view)); /* before the turn ends */
+    assert_false(view.is_at_rest);
+    assert_true(raft_progress(raft, 2, &view));
+    assert_false(view.is_at_rest);
+    fixture_drain(raft);
+    raft_free(raft);
+}
+
 static void strangers_are_not_missed(void **state)
 {
     (void)state;
@@ -293,6 +317,7 @@ int main(void)
         cmocka_unit_test(a_late_word_counts_for_nothing),
         cmocka_unit_test(an_entry_is_noticed_before_its_turn_ends),
         cmocka_unit_test(a_rest_shorter_than_an_interval_is_none),
+        cmocka_unit_test(a_member_that_is_added_is_not_at_rest),
         cmocka_unit_test(strangers_are_not_missed),
         cmocka_unit_test(who_has_everything_takes_it),
         cmocka_unit_test(who_lacks_something_takes_none),
