@@ -127,7 +127,8 @@ void raft_follow(struct raft *raft, uint32_t leader)
     bool is_following = raft->role == RAFT_FOLLOWER || raft->role == RAFT_LEARNER;
     raft->eager_until_ticks = 0;
     raft->leader_contact_ticks = raft->now_ticks;
-    raft->is_resting = false;
+    if (raft->is_resting)
+        raft_rest_leave(raft);
     if (is_following && raft->leader == leader)
         raft_draw_deadline(raft);
     else

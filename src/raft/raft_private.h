@@ -301,6 +301,8 @@ bool raft_is_at_rest(const struct raft *raft);
 uint32_t raft_rest_offer(struct raft *raft);
 /* A follower: takes what a heartbeat offers, if it may. */
 void raft_rest_take(struct raft *raft, const struct raft_message *heartbeat);
+/* It was heard of the leader before the rest was over. */
+void raft_rest_leave(struct raft *raft);
 /* A leader: a follower's answer; the rest begins when all have taken it. */
 void raft_rest_taken(struct raft *raft, struct raft_slot *slot, const struct raft_message *reply);
 /* A leader beats again. */

@@ -69,6 +69,8 @@ static void dispatch_to_leader(struct raft *raft, const struct raft_message *mes
         raft_receive_heartbeat_reply(raft, message);
     else
         raft_receive_snapshot_reply(raft, message);
+    if (raft->is_resting && message->rest_ticks == 0)
+        raft_rest_end(raft); /* it has left the rest */
     /* At rest nothing commits, and only a commit can end the leadership here. */
     ensure(!was_at_rest || raft->role == RAFT_LEADER);
     if (raft->role == RAFT_LEADER && slot->match == raft->last_index)

@@ -14,6 +14,9 @@
  * So the loss of a leader or of a majority is noticed as soon as without a rest.  Safety rests on
  * no clock here: a barrier is a round of heartbeats, at rest too.
  *
+ * A follower that hears anything of its leader has left the rest, also when that is old and was
+ * long on its way.  It answers, and an answer that takes no rest ends the leader's.
+ *
  * Should anything go wrong with the host's news, a rest is over after rest_ticks by itself.
  *
  * Invariants: a leader rests only while raft_is_at_rest(), and then its next heartbeat is due at
@@ -83,6 +86,7 @@ void raft_rest_end(struct raft *raft)
     uint64_t next_ticks = (raft->now_ticks / interval + 1) * interval;
     raft->heartbeat_due_ticks = raft_min(raft->heartbeat_due_ticks, next_ticks);
     raft->is_resting = false;
+    raft->is_dirty = true; /* the host looks when the next heartbeat is due */
 }
 
 void raft_rest_end_if_disturbed(struct raft *raft)
@@ -106,6 +110,14 @@ void raft_rest_take(struct raft *raft, const struct raft_message *heartbeat)
     raft->is_resting = true;
     raft->rest_end_ticks = raft->now_ticks + heartbeat->rest_ticks;
     raft->election_deadline_ticks += heartbeat->rest_ticks;
+}
+
+void raft_rest_leave(struct raft *raft)
+{
+    require(raft->role != RAFT_LEADER && raft->is_resting);
+    raft->is_resting = false;
+    raft->is_heartbeat_reply_due = true;
+    raft->is_dirty = true;
 }
 
 /* ---- The host's news ---- */

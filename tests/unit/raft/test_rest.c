@@ -121,16 +121,60 @@ static void a_rest_shorter_than_an_interval_is_none(void **state)
     raft_free(raft);
 }
 
+/* The leader of a group that rests; *now: when that began. */
+static struct raft *resting_leader(const struct raft_options *options, uint64_t *now)
+{
+    struct raft *raft = leader_of(options);
+    beat(raft);
+    *now = raft_due_ticks(raft) - options->heartbeat_ticks;
+    answer(raft, 2, 1, 1, *now);
+    answer(raft, 3, 1, 1, *now);
+    assert_true(raft_due_ticks(raft) > *now + options->election_ticks);
+    return raft;
+}
+
+/* Both answers come twice; who gave them counts as heard until the rest's end all the same. */
+static void words_that_come_twice_take_nothing_back(void **state)
+{
+    (void)state;
+    struct raft_options options = resting_options(1);
+    uint64_t now;
+    struct raft *raft = resting_leader(&options, &now);
+    answer(raft, 2, 1, 1, now + 1);
+    answer(raft, 3, 1, 1, now + 1);
+    assert_int_equal(beat(raft), REST_TICKS);
+    assert_int_equal(raft_role(raft), RAFT_LEADER);
+    raft_free(raft);
+}
+
+static void who_leaves_the_rest_ends_it(void **state)
+{
+    (void)state;
+    struct raft_options options = resting_options(1);
+    uint64_t now;
+    struct raft *raft = resting_leader(&options, &now);
+    fixture_receive(raft,
+                    (struct raft_message){.kind = RAFT_MESSAGE_HEARTBEAT_REPLY,
+                                          .from = 3,
+                                          .to = 1,
+                                          .term = 1,
+                                          .index = 1,
+                                          .hint_index = 1,
+                                          .barrier = 1},
+                    now + 60);
+    assert_true(raft_is_dirty(raft));
+    assert_true(raft_due_ticks(raft) <= now + 60 + options.heartbeat_ticks);
+    fixture_drain(raft);
+    raft_free(raft);
+}
+
 /* It agreed to nothing yet, whatever the others did. */
 static void a_member_that_is_added_is_not_at_rest(void **state)
 {
     (void)state;
     struct raft_options options = resting_options(1);
-    struct raft *raft = leader_of(&options);
-    beat(raft);
-    uint64_t now = raft_due_ticks(raft) - options.heartbeat_ticks;
-    answer(raft, 2, 1, 1, now);
-    answer(raft, 3, 1, 1, now);
+    uint64_t now;
+    struct raft *raft = resting_leader(&options, &now);
     struct raft_membership wider = *raft_membership(raft);
     struct raft_progress_view view;
     struct raft_entry entry;
@@ -149,11 +193,8 @@ static void strangers_are_not_missed(void **state)
 {
     (void)state;
     struct raft_options options = resting_options(1);
-    struct raft *raft = leader_of(&options);
-    beat(raft);
-    uint64_t now = raft_due_ticks(raft) - options.heartbeat_ticks;
-    answer(raft, 2, 1, 1, now);
-    answer(raft, 3, 1, 1, now);
+    uint64_t now;
+    struct raft *raft = resting_leader(&options, &now);
     uint64_t due = raft_due_ticks(raft);
     raft_peer_silent(raft, 9, 0, now + 50);
     assert_int_equal(raft_due_ticks(raft), due);
@@ -289,6 +330,26 @@ static void an_answer_tells_what_is_left_of_it(void **state)
     }
 }
 
+static void who_hears_something_late_leaves_and_says_so(void **state)
+{
+    (void)state;
+    struct raft_options options = resting_options(2);
+    struct raft *raft = follower_with_an_entry(&options, 1);
+    fixture_receive(raft, offer(1), 10);
+    fixture_drain(raft);
+    struct raft_message late = offer(0); /* it only tells a commit, and wants no answer */
+    late.rest_ticks = 0;
+    fixture_receive(raft, late, 20);
+    assert_false(waits_longer(raft, 20));
+    struct raft_effects effects;
+    assert_true(raft_collect(raft, &effects));
+    assert_int_equal(effects.message_count, 1);
+    assert_int_equal(effects.messages[0].kind, RAFT_MESSAGE_HEARTBEAT_REPLY);
+    assert_int_equal(effects.messages[0].rest_ticks, 0);
+    raft_release(raft, &effects);
+    raft_free(raft);
+}
+
 static void only_the_leader_is_missed(void **state)
 {
     (void)state;
@@ -318,10 +379,13 @@ int main(void)
         cmocka_unit_test(an_entry_is_noticed_before_its_turn_ends),
         cmocka_unit_test(a_rest_shorter_than_an_interval_is_none),
         cmocka_unit_test(a_member_that_is_added_is_not_at_rest),
+        cmocka_unit_test(words_that_come_twice_take_nothing_back),
+        cmocka_unit_test(who_leaves_the_rest_ends_it),
         cmocka_unit_test(strangers_are_not_missed),
         cmocka_unit_test(who_has_everything_takes_it),
         cmocka_unit_test(who_lacks_something_takes_none),
         cmocka_unit_test(an_answer_tells_what_is_left_of_it),
+        cmocka_unit_test(who_hears_something_late_leaves_and_says_so),
         cmocka_unit_test(only_the_leader_is_missed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
