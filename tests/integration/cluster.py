@@ -200,6 +200,7 @@ class Cluster:
         self.extra = extra
         self.ports = PortLease()
         self.brokers = {}
+        self.loads = []  # of load.py, ended with the cluster
         if tls:
             self.tool("cert", "--cluster", self.name, "--directory", self.directory / "certs",
                       "--for", ",".join(str(n) for n in range(1, size + 1)))
@@ -241,6 +242,8 @@ class Cluster:
 
     def end(self):
         """Ends every broker, then fails if one had died by itself or wrote of a fault."""
+        for load in self.loads:
+            load.abandon()
         faults = [f"broker {broker.number} ended by itself, status {broker.process.poll()}:\n"
                   f"{broker.log()[-3000:]}"
                   for broker in self.brokers.values() if broker.is_wanted and not broker.is_running()]

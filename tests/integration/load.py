@@ -15,11 +15,13 @@ class Load:
         self.acknowledged = []
         self.failed = []
         self.stopping = threading.Event()
+        self.is_abandoned = False
         self.producer = confluent_kafka.Producer({
             "bootstrap.servers": cluster.bootstrap, "acks": "all", "enable.idempotence": True,
             "linger.ms": 1, "message.timeout.ms": int(PATIENCE_SECONDS * 1000),
             "socket.timeout.ms": 5000, "reconnect.backoff.max.ms": 200, "retry.backoff.ms": 20,
             "topic.metadata.refresh.interval.ms": 1000, "log_level": 0})
+        cluster.loads.append(self)
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
 
@@ -37,6 +39,8 @@ class Load:
                                       on_delivery=self.on_delivery)
                 number += 1
             self.producer.poll(0.001)
+        if self.is_abandoned:
+            self.producer.purge()
         self.producer.flush(PATIENCE_SECONDS)
 
     def count(self):
@@ -49,6 +53,11 @@ class Load:
     def stop(self):
         self.stopping.set()
         self.thread.join()
+
+    def abandon(self):
+        """For the end of a cluster: what a test that failed left behind must not find the next one's brokers."""
+        self.is_abandoned = True
+        self.stop()
 
 
 def read_all(cluster, topic, partition=0):

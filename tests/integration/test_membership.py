@@ -78,29 +78,13 @@ def prove(cluster, load):
 
 
 @pytest.fixture
-def loaded():
-    """Makes loads, and ends those that a failed test leaves behind."""
-    loads = []
-
-    def make(cluster):
-        loads.append(Load(cluster, TOPIC))
-        return loads[-1]
-
-    yield make
-    for load in loads:
-        load.stopping.set()
-        load.producer.purge()
-        load.thread.join()
-
-
-@pytest.fixture
 def three(make_cluster):
     return make_cluster(size=3, tls=False).start()
 
 
-def test_three_to_five_to_three_under_load(three, loaded):
+def test_three_to_five_to_three_under_load(three):
     three.create_topic(TOPIC, 6, 3)
-    load = loaded(three)
+    load = Load(three, TOPIC)
     load.wait_for_progress()
     add_broker(three, 4)
     wait_for_voters(three, {1, 2, 3}, {1, 2, 3, 4})
@@ -139,7 +123,7 @@ def test_refused_when_too_few_would_remain(three):
     assert not rows(three)[2]["leaving"]
 
 
-def test_leaving_is_cancelled(three, loaded):
+def test_leaving_is_cancelled(three):
     add_broker(three, 4)
     three.wait_until_ready()
     three.create_topic(TOPIC, 4, 3)
@@ -150,7 +134,7 @@ def test_leaving_is_cancelled(three, loaded):
     wait_for(lambda: not rows(three)[4]["leaving"], "broker 4 stays")
     three.brokers[3].start()
     three.wait_until_ready()
-    load = loaded(three)
+    load = Load(three, TOPIC)
     prove(three, load)
     assert set(rows(three)) == {1, 2, 3, 4}
 
@@ -169,10 +153,10 @@ def test_a_broker_that_left_does_not_come_back_by_itself(three):
     three.wait_until_ready()
 
 
-def test_wiped_controllers_come_back_one_after_the_other(three, loaded):
+def test_wiped_controllers_come_back_one_after_the_other(three):
     """Each is a voter of the controller group and a replica of every partition; the leader is among them."""
     three.create_topic(TOPIC, 3, 3)
-    load = loaded(three)
+    load = Load(three, TOPIC)
     for number in (three.controller().number, 1, 2, 3):
         load.wait_for_progress()
         before = votes_given(three, number)
@@ -185,11 +169,11 @@ def test_wiped_controllers_come_back_one_after_the_other(three, loaded):
     prove(three, load)
 
 
-def test_an_older_copy_is_found_out(three, loaded):
+def test_an_older_copy_is_found_out(three):
     """The backup of a broker that votes is restored.  It takes no part, however often it is started; with an empty
     directory the broker is filled again."""
     three.create_topic(TOPIC, 3, 3)
-    load = loaded(three)
+    load = Load(three, TOPIC)
     load.wait_for_progress()
     broker = three.brokers[2]
     backup = three.directory / "backup"
@@ -214,9 +198,9 @@ def test_an_older_copy_is_found_out(three, loaded):
     prove(three, load)
 
 
-def test_a_wiped_controller_alone_does_not_found_a_second_cluster(three, loaded):
+def test_a_wiped_controller_alone_does_not_found_a_second_cluster(three):
     three.create_topic(TOPIC, 1, 3)
-    load = loaded(three)
+    load = Load(three, TOPIC)
     load.wait_for_progress()
     load.stop()
     for broker in three.brokers.values():
