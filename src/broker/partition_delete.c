@@ -2,7 +2,7 @@
  *
  * partition_delete.c -- deleting records: moves the start of a partition's log on all its replicas.
  *
- * The move is an entry of the partition's Raft log that takes no offset (docs/adr/0008).  It is
+ * The move is an entry of the partition's Raft log that takes no offset (docs/adr/0009).  It is
  * answered when it is committed and this leader's own start has moved; every later leader has it in
  * its log before it serves.  A move that is under way already is waited for, not proposed again.
  *
