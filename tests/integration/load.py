@@ -55,9 +55,11 @@ class Load:
         self.thread.join()
 
     def abandon(self):
-        """For the end of a cluster: what a test that failed left behind must not find the next one's brokers."""
+        """For the end of a cluster: what is left of a test must not find the next one's brokers, which may have the
+        same ports.  A producer that only lives asks for its topic once a second, and so makes it."""
         self.is_abandoned = True
         self.stop()
+        self.producer = None
 
 
 def read_all(cluster, topic, partition=0):
