@@ -6,10 +6,10 @@
  * controller group; goes to the leader as a Forward request (1002) over one standing connection; or
  * waits until a leader is known.  When another one leads, what it was asked goes there at once; the
  * connection to the one before stays until that has answered, or has failed to in time: it may be
- * gone without a word, and nobody is to wait for it but those who asked it.  A broker that knows no
- * leader asks others in turn, and their NOT_CONTROLLER names the leader: one without a vote in the
- * controller group hears of none at first, and one whose vote was taken while it was down never
- * does.
+ * gone without a word, and nobody is to wait for it but those who asked it, and they not for long.
+ * A broker that knows no leader asks others in turn, and their NOT_CONTROLLER names the leader: one
+ * without a vote in the controller group hears of none at first, and one whose vote was taken while
+ * it was down never does.
  *
  * Life of a forward: WAITING -> (local run | asked) -> answered -> home.
  *
@@ -29,6 +29,8 @@
 
 #define RETRY_NS 50000000ull
 #define ASK_MS 120000 /* longer than clients let a request wait on the leader */
+/* For one that leads no more: what it was asked is decided once it hears of its successor. */
+#define FORMER_LEADER_NS 5000000000ull
 
 /* A connection to a broker that leads, or led when it was opened. */
 struct forward_link {
@@ -36,6 +38,7 @@ struct forward_link {
     struct forwarder *forwarder;
     struct peer_client *client;
     uint32_t broker_id;
+    bool is_left; /* another one leads: nothing more is asked over it */
 };
 
 struct forwarder {
@@ -405,16 +408,29 @@ struct forwarder *forwarder_new(struct broker_shard *shard)
     return forwarder;
 }
 
-/* What is on its way to where nobody answers comes back at once when it is known who leads: a host
- * without power is found out late. */
-static void leave_dead_ends(struct forwarder *forwarder)
+/* Another one leads.  What is on its way to where nobody answers comes back before the next turn; a
+ * host without power is found out late.  Who is connected may have run what it was asked, and has a
+ * while to say so. */
+static void leave_link(struct forwarder *forwarder, struct forward_link *link)
+{
+    link->is_left = true;
+    if (forwarder->link == link) {
+        forwarder->link = NULL;
+    }
+    if (!peer_client_close_unconnected(link->client)) {
+        peer_client_close_by(link->client, io_now_ns(forwarder->shard->loop) + FORMER_LEADER_NS);
+        peer_client_close_when_idle(link->client);
+    }
+}
+
+static void leave_former_leaders(struct forwarder *forwarder)
 {
     uint32_t leader = controller_leader(forwarder->shard);
-    list_for_each(&forwarder->links, node)
+    list_for_each(&forwarder->links, node) /* none is gone before the next turn */
     {
         struct forward_link *link = container_of(node, struct forward_link, node);
-        if (leader != 0 && link->broker_id != leader) {
-            (void)peer_client_close_unconnected(link->client); /* not before the end of the turn */
+        if (leader != 0 && link->broker_id != leader && !link->is_left) {
+            leave_link(forwarder, link);
         }
     }
 }
@@ -425,7 +441,7 @@ void forwarder_wake(struct forwarder *forwarder)
         return;
     }
     forwarder->denied = 0;
-    leave_dead_ends(forwarder);
+    leave_former_leaders(forwarder);
     if (!list_is_empty(&forwarder->waiting)) {
         io_timer_start(forwarder->shard->loop, &forwarder->retry,
                        io_now_ns(forwarder->shard->loop));

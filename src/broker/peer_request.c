@@ -224,6 +224,15 @@ bool peer_client_close_unconnected(struct peer_client *client)
     return !is_connected;
 }
 
+void peer_client_close_by(struct peer_client *client, uint64_t deadline_ns)
+{
+    require(deadline_ns != 0);
+    if (client->deadline_ns == 0 || deadline_ns < client->deadline_ns) {
+        client->deadline_ns = deadline_ns;
+        io_timer_start(client->shard->loop, &client->timer, deadline_ns);
+    }
+}
+
 uint32_t peer_client_pending(const struct peer_client *client)
 {
     return client->pending;

@@ -50,6 +50,8 @@ void peer_client_close_when_idle(struct peer_client *client);
 /* Closes when it has not come to be connected: what was asked comes back as not sent.  False: it is
  * connected. */
 bool peer_client_close_unconnected(struct peer_client *client);
+/* What is unanswered then fails, and the connection closes. */
+void peer_client_close_by(struct peer_client *client, uint64_t deadline_ns);
 /* Unanswered requests. */
 uint32_t peer_client_pending(const struct peer_client *client);
 
