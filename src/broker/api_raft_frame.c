@@ -15,6 +15,7 @@
 #include "broker/api.h"
 #include "broker/broker_process.h"
 #include "broker/connection.h"
+#include "broker/peer_link.h"
 #include "broker/peer_presence.h"
 
 #include <inttypes.h>
@@ -67,6 +68,7 @@ static bool claim_id(struct request *request, struct connection *connection)
         return false;
     }
     connection_set_holds_id(connection);
+    peer_links_spoken_to(shard->links, peer->broker_id);
     return true;
 }
 

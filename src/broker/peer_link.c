@@ -11,6 +11,7 @@
 #include "broker/broker_process.h"
 #include "broker/leader_feed.h"
 #include "broker/peer_dial.h"
+#include "broker/peer_presence.h"
 #include "broker/peer_request_frame.h"
 #include "wire/peer_ping.h"
 
@@ -197,9 +198,8 @@ static void ensure_link(struct peer_links *links, uint32_t broker_id)
 void peer_links_introduce(struct peer_links *links, uint32_t broker_id, struct wire_string host,
                           uint16_t port)
 {
-    if (links->is_stopping || links->shard->metadata_is_loaded || port == 0 || broker_id == 0 ||
-        broker_id == links->shard->broker_id || host.length < 1 ||
-        host.length > CLUSTER_HOST_BYTES_MAX) {
+    if (links->is_stopping || port == 0 || broker_id == 0 || broker_id == links->shard->broker_id ||
+        host.length < 1 || host.length > CLUSTER_HOST_BYTES_MAX) {
         return;
     }
     struct peer_link *link = map_get(&links->links, broker_id);
@@ -212,11 +212,25 @@ void peer_links_introduce(struct peer_links *links, uint32_t broker_id, struct w
     ensure_link(links, broker_id);
 }
 
+void peer_links_spoken_to(struct peer_links *links, uint32_t broker_id)
+{
+    if (!links->is_stopping && map_get(&links->links, broker_id) != NULL) {
+        ensure_link(links, broker_id);
+    }
+}
+
+static bool introduction_counts(const struct peer_links *links, uint32_t broker_id)
+{
+    const struct broker_shard *shard = links->shard;
+    return !shard->metadata_is_loaded ||
+           (shard->presence != NULL && peer_presence_is_connected(shard->presence, broker_id));
+}
+
 bool peer_links_find_introduced(const struct peer_links *links, uint32_t broker_id,
                                 char host[CLUSTER_HOST_BYTES_MAX + 1], uint16_t *port)
 {
     const struct peer_link *link = map_get(&links->links, broker_id);
-    if (link == NULL || link->introduced_port == 0 || links->shard->metadata_is_loaded) {
+    if (link == NULL || link->introduced_port == 0 || !introduction_counts(links, broker_id)) {
         return false;
     }
     memcpy(host, link->introduced_host, sizeof link->introduced_host);

@@ -3,10 +3,12 @@
  * peer_link.h -- this shard's standing connections to the other brokers, one each, over which its
  * replica manager sends its frames and its leaders are announced.
  *
- * Who is dialled: the controllers of the config and every registered broker; until the metadata is
- * known also who called, or was named as the controller leader, since a new broker knows few others
- * and has to answer those that bring it the metadata.  A link that breaks is
- * dialled again after 50 ms, then twice as long each time, up to a second.
+ * Who is dialled: the controllers of the config and every registered broker; also who said where it
+ * can be called, or was named as the controller leader: until the metadata is known, since a new
+ * broker knows few others and has to answer those that bring it the metadata, and later while that
+ * broker's Raft groups speak to us.  It may have registered while this one was away, and lead the
+ * controllers by now: what is missing here comes from it alone, and only if it is answered.  A link
+ * that breaks is dialled again after 50 ms, then twice as long each time, up to a second.
  *
  * A connection that stands says only that the kernel at its other end lives.  So every link asks
  * its broker twice a second whether it lives (PeerPing), and one that has not answered for
@@ -31,10 +33,12 @@ struct peer_links;
 struct peer_links *peer_links_new(struct broker_shard *shard);
 /* Dials whoever is not dialled yet: at start, and when a broker has registered. */
 void peer_links_update(struct peer_links *links);
-/* Shard 0: somebody says where a broker can be called.  Ignored once the metadata is known. */
+/* Shard 0: somebody says where a broker can be called. */
 void peer_links_introduce(struct peer_links *links, uint32_t broker_id, struct wire_string host,
                           uint16_t port);
-/* False when nobody said. */
+/* Shard 0: a broker's Raft groups speak to us over a new connection. */
+void peer_links_spoken_to(struct peer_links *links, uint32_t broker_id);
+/* False when nobody said, or it does not count any more. */
 bool peer_links_find_introduced(const struct peer_links *links, uint32_t broker_id,
                                 char host[CLUSTER_HOST_BYTES_MAX + 1], uint16_t *port);
 /* The broker has just connected to this one: links to it of all shards that wait to try again do so

@@ -66,6 +66,12 @@ void peer_presence_left(struct peer_presence *presence, const struct connection_
     }
 }
 
+bool peer_presence_is_connected(const struct peer_presence *presence, uint32_t broker_id)
+{
+    const struct present_peer *present = map_get(&presence->peers, broker_id);
+    return present != NULL && present->connections > 0;
+}
+
 void peer_presence_heard(struct peer_presence *presence, uint32_t broker_id, uint64_t now_ns)
 {
     struct present_peer *present = map_get(&presence->peers, broker_id);
