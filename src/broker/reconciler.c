@@ -2,8 +2,9 @@
  *
  * reconciler.c -- see reconciler.h.
  *
- * A pass walks the metadata and then the running groups.  It acts at most ACTIONS_MAX times and
- * comes again soon when there is more, so that a broker with thousands of groups stays responsive.
+ * A pass walks the metadata and then the groups that are here.  It acts at most ACTIONS_MAX times
+ * and comes again soon when there is more, so that a broker with thousands of groups stays
+ * responsive.
  *
  * Invariant: a replica is removed only when the metadata, known in full, proves it dead: its
  * group's id was given out (it is below the next one) and is not there, or its incarnation was
@@ -204,17 +205,31 @@ static void remove_replica(struct reconciler *reconciler, const struct dead_repl
     }
 }
 
-static uint32_t remove_dead(struct reconciler *reconciler, uint32_t actions_max)
+/* Those that run, and those too damaged to: nobody asks for their repair when their place is gone.
+ * What failed for other reasons is left for the next start. */
+static uint32_t find_dead(const struct broker_shard *shard, struct dead_replica *dead,
+                          uint32_t count_max)
 {
-    struct broker_shard *shard = reconciler->shard;
-    struct dead_replica *dead = memory_allocate(ACTIONS_MAX * sizeof *dead);
     struct replica_group *group = NULL;
     size_t position = 0;
     uint32_t count = 0;
-    while (count < actions_max && count < ACTIONS_MAX &&
-           (group = replica_group_next(shard->replicas, &position)) != NULL) {
+    while (count < count_max && (group = replica_group_next(shard->replicas, &position)) != NULL) {
         count += is_dead(shard, group, &dead[count]) ? 1 : 0;
     }
+    position = 0;
+    while (count < count_max &&
+           (group = replica_group_next_failed(shard->replicas, &position)) != NULL) {
+        bool is_damaged = replica_group_is_damaged(shard->replicas, replica_group_id(group));
+        count += is_damaged && is_dead(shard, group, &dead[count]) ? 1 : 0;
+    }
+    return count;
+}
+
+static uint32_t remove_dead(struct reconciler *reconciler, uint32_t actions_max)
+{
+    struct dead_replica *dead = memory_allocate(ACTIONS_MAX * sizeof *dead);
+    uint32_t count =
+        find_dead(reconciler->shard, dead, actions_max < ACTIONS_MAX ? actions_max : ACTIONS_MAX);
     /* Stopping changes what is being walked, hence the two steps. */
     for (uint32_t i = 0; i < count; i++) {
         remove_replica(reconciler, &dead[i]);

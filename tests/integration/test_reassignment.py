@@ -1,6 +1,7 @@
 """Partitions are moved to other brokers under acknowledged load, while brokers are killed: nothing that was
 acknowledged is lost, what was left behind is removed, and a broker that comes back begins anew."""
 import json
+import os
 
 import pytest
 
@@ -174,6 +175,27 @@ def test_a_broker_that_missed_it_all(five):
         wait_until_settled(five, [4, 5])
     finally:
         load.stop()
+    check(five, load)
+
+
+def test_a_damaged_replica_whose_place_is_gone_is_removed(five):
+    """Nobody replaces it, and it cannot be opened: it goes as any other that was left behind."""
+    create(five, [1, 2, 3])
+    load = Load(five, TOPIC)
+    load.wait_for_progress()
+    load.stop()
+    broker = five.brokers[3]
+    group = group_of(five)
+    assert broker.stop() == 0
+    newest = max((broker.directory / "groups" / str(group)).glob("*.log"))
+    os.truncate(newest, newest.stat().st_size - 7)  # a stop that ended well has said where the log ends
+    ask(five, [4, 5])
+    wait_for(lambda: holders(five) == {4, 5}, "moved")
+    broker.start()
+    five.wait_until_ready()
+    wait_until_settled(five, [4, 5])
+    assert broker.log_has(f"group {group}: not served any more")
+    assert broker.metric("flotilla_raft_groups", 'role="failed"') == 0
     check(five, load)
 
 
