@@ -99,8 +99,11 @@ static struct repair *repair_of(struct repairs *repairs, const struct cluster_to
         repair = memory_allocate_zeroed(sizeof *repair);
         repair->repairs = repairs;
         repair->ask = (int64_t)(io_random(repairs->shard->loop) >> 1);
-        reconciler_spec_of(repairs->shard, topic, partition, &repair->spec);
         map_put(&repairs->by_group, group_id, repair);
+    }
+    if (!repair->is_moving) {
+        /* As the partition is placed now: its leader may be one that was none of its replicas. */
+        reconciler_spec_of(repairs->shard, topic, partition, &repair->spec);
     }
     return repair;
 }
