@@ -8,9 +8,11 @@
  * Runs COUNT seeds from N on, or as many as begin within REAL seconds, or those that the lines of
  * FILE begin with ("seed [with=FAULTS] why").  FAULTS, names of swarm.h with commas between, exist
  * in every one of these worlds, beside those that the seed draws.  Exit status 0: nothing was
- * found; 1: a seed failed, and how to see it again was printed; 2: wrong arguments.
+ * found; 1: a seed failed, and how to see it again was printed; 2: wrong arguments.  A signal that
+ * ends the program is preceded by that, too.
  */
 #include "drill/drill.h"
+#include "last_words.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,6 +22,7 @@
 #include <time.h>
 
 #define SEED_LINE_SIZE 512
+#define OPTIONS_SIZE 512
 #define WITH_PREFIX "with="
 
 struct arguments {
@@ -93,6 +96,9 @@ static bool parse(int count, char **texts, struct arguments *arguments)
 /* False: no further seed is to be run. */
 static bool run_seed(struct run *run, uint64_t seed, const char *with)
 {
+    char options[OPTIONS_SIZE];
+    (void)snprintf(options, sizeof options, "%s%s", with[0] == 0 ? "" : "--with ", with);
+    last_words_prepare(run->program, seed, options);
     bool good = drill_run(seed, with, run->arguments->is_verbose, run->program, &run->totals);
     run->done++;
     run->failed += !good;
@@ -182,6 +188,7 @@ int main(int argc, char **argv)
                         "[--seed-file FILE] [--with FAULTS] [--keep-going] [--verbose]\n");
         return 2;
     }
+    last_words_install();
     struct run run = {
         .program = argv[0], .arguments = &arguments, .begin_s = clock_s(CLOCK_MONOTONIC)};
     if (arguments.seed_file == NULL) {

@@ -10,26 +10,12 @@
  * Locality: one thread; a clock only to know when to stop.
  */
 #include "course.h"
+#include "last_words.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
-
-/* Read by the abort handler only. */
-static volatile sig_atomic_t current_seed;
-
-static void print_seed(int signal_number)
-{
-    char text[64];
-    int length = snprintf(text, sizeof(text), "failing seed: %ld\n", (long)current_seed);
-    if (write(STDERR_FILENO, text, (size_t)length) < 0)
-        _exit(2);
-    signal(signal_number, SIG_DFL);
-    raise(signal_number);
-}
 
 static double real_seconds(void)
 {
@@ -80,11 +66,11 @@ int main(int argc, char **argv)
     struct request request = read_arguments(argc, argv);
     struct course_totals totals = {0};
     double begun = real_seconds();
-    signal(SIGABRT, print_seed);
+    last_words_install();
     for (uint64_t i = 0; i < request.seeds; ++i) {
         if (request.seconds > 0 && real_seconds() - begun >= request.seconds)
             break;
-        current_seed = (sig_atomic_t)(request.seed + i);
+        last_words_prepare(argv[0], request.seed + i, "");
         course_run(request.seed + i, request.trace, &totals);
     }
     print_totals(request.seed, &totals, real_seconds() - begun);
