@@ -124,11 +124,12 @@ def test_a_broker_that_is_gone_does_not_hold_up_a_change(make_cluster):
     away.kill()
     with Client(cluster.brokers[others[0]].kafka_port) as client:
         wait_for(lambda: len(client.ask("metadata", 12, topics=[])["brokers"]) == 2, "it is known to be gone")
+        began = time.monotonic()
         for number in range(5):
-            began = time.monotonic()
             assert create(client, f"t{number}", [(0, others)])["error_code"] == NONE
             assert grow(client, f"t{number}", 2, [others])["error_code"] == NONE
-            assert time.monotonic() - began < 1.5  # what is not waited for to the end
+        held_up_seconds = 10 * 2  # each of the ten would wait so long for who does not come
+        assert time.monotonic() - began < held_up_seconds / 2
 
 
 def test_what_is_only_validated_does_not_happen(client, topic_name):
