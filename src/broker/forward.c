@@ -11,7 +11,7 @@
  * without a vote in the controller group hears of none at first, and one whose vote was taken while
  * it was down never does.
  *
- * Life of a forward: WAITING -> (local run | asked) -> answered -> home.
+ * Life of a forward: WAITING -> (local run | asked) -> answered, or too late -> home.
  *
  * Locality: shard 0, except the way out and home.
  */
@@ -63,8 +63,9 @@ struct forward {
     struct buf *client_id; /* NULL: none */
     struct buf *body;
     uint64_t deadline_ns;
-    bool runs_here_at_last; /* when no leader can be reached */
-    uint32_t asked_broker_id;
+    /* Its deadline is for finding a leader; an answer may take as long as the request itself says.
+     * When no leader can be reached it is run here. */
+    bool is_from_client;
     enum wire_error error;
     struct buf *response;
     size_t response_position;
@@ -72,6 +73,14 @@ struct forward {
     void (*done)(void *context, enum wire_error error, struct buf *response, const uint8_t *data,
                  size_t length);
     void *context;
+};
+
+/* A forward that a leader was asked to run. */
+struct forward_ask {
+    struct forwarder *forwarder;
+    struct forward *forward; /* NULL: it went home without the answer */
+    struct io_timer timer;   /* the forward's deadline */
+    uint32_t broker_id;
 };
 
 static void forward_try(struct forwarder *forwarder, struct forward *forward);
@@ -199,44 +208,68 @@ static void link_closed(void *context)
     }
 }
 
-static void leader_answered(void *context, struct wire_cursor *cursor, bool was_sent,
-                            const char *reason)
+/* Nothing was done: it may be asked again elsewhere. */
+static void take_denial(struct forwarder *forwarder, uint32_t from,
+                        const struct forward_response *response)
 {
-    (void)reason;
-    struct forward *forward = context;
-    struct forwarder *forwarder = broker_shard_at(forward->home->broker, 0)->forwarder;
-    struct forward_response response;
-    if (cursor == NULL && !was_sent) {
-        wait_for_leader(forwarder, forward);
-        return;
+    forwarder->denied = from;
+    forwarder->hint = response->leader_id != from ? response->leader_id : 0;
+    if (forwarder->hint != 0) {
+        peer_links_introduce(forwarder->shard->links, forwarder->hint, response->leader_host,
+                             response->leader_port);
     }
-    if (cursor == NULL || !forward_response_decode(&response, 0, cursor) ||
-        !wire_expect_end(cursor)) {
-        go_home(forward, WIRE_ERROR_NETWORK_EXCEPTION);
-        return;
-    }
-    if (response.error_code == WIRE_ERROR_NOT_CONTROLLER) {
-        /* Nothing was done: it may be asked again elsewhere. */
-        forwarder->denied = forward->asked_broker_id;
-        forwarder->hint = response.leader_id != forward->asked_broker_id ? response.leader_id : 0;
-        if (forwarder->hint != 0) {
-            peer_links_introduce(forwarder->shard->links, forwarder->hint, response.leader_host,
-                                 response.leader_port);
-        }
-        wait_for_leader(forwarder, forward);
-        return;
-    }
-    if (response.error_code != WIRE_ERROR_NONE || response.body.length < 0) {
-        go_home(forward, (enum wire_error)response.error_code);
+}
+
+static void take_answer(struct forwarder *forwarder, struct forward *forward,
+                        const struct forward_response *response)
+{
+    if (response->error_code != WIRE_ERROR_NONE || response->body.length < 0) {
+        go_home(forward, (enum wire_error)response->error_code);
         return;
     }
     forwarder->denied = 0;
     struct wire_writer body;
-    wire_writer_init(&body, (size_t)response.body.length);
-    wire_write_raw(&body, response.body.data, (size_t)response.body.length);
+    wire_writer_init(&body, (size_t)response->body.length);
+    wire_write_raw(&body, response->body.data, (size_t)response->body.length);
     keep_response(forward, &body);
     wire_writer_free(&body);
     go_home(forward, WIRE_ERROR_NONE);
+}
+
+static void leader_answered(void *context, struct wire_cursor *cursor, bool was_sent,
+                            const char *reason)
+{
+    (void)reason;
+    struct forward_ask *ask = context;
+    struct forwarder *forwarder = ask->forwarder;
+    struct forward *forward = ask->forward;
+    uint32_t from = ask->broker_id;
+    io_timer_stop(forwarder->shard->loop, &ask->timer);
+    memory_free(ask);
+    if (forward == NULL) {
+        return;
+    }
+    struct forward_response response;
+    if (cursor == NULL && !was_sent) {
+        wait_for_leader(forwarder, forward);
+    } else if (cursor == NULL || !forward_response_decode(&response, 0, cursor) ||
+               !wire_expect_end(cursor)) {
+        go_home(forward, WIRE_ERROR_NETWORK_EXCEPTION);
+    } else if (response.error_code == WIRE_ERROR_NOT_CONTROLLER) {
+        take_denial(forwarder, from, &response);
+        wait_for_leader(forwarder, forward);
+    } else {
+        take_answer(forwarder, forward, &response);
+    }
+}
+
+/* The broker may still run it, or has: an answer that comes now is for nobody. */
+static void ask_timed_out(struct io_timer *timer)
+{
+    struct forward_ask *ask = container_of(timer, struct forward_ask, timer);
+    struct forward *forward = ask->forward;
+    ask->forward = NULL;
+    go_home(forward, WIRE_ERROR_REQUEST_TIMED_OUT);
 }
 
 /* The configured controllers and the brokers in turn. */
@@ -310,8 +343,15 @@ static void ask_leader(struct forwarder *forwarder, struct forward *forward)
     struct wire_writer writer;
     peer_client_begin(&writer, FORWARD_TYPE);
     forward_request_encode(&request, 0, &writer);
-    forward->asked_broker_id = forwarder->link->broker_id;
-    peer_client_ask(forwarder->link->client, &writer, leader_answered, forward);
+    struct forward_ask *ask = memory_allocate_zeroed(sizeof *ask);
+    ask->forwarder = forwarder;
+    ask->forward = forward;
+    ask->broker_id = forwarder->link->broker_id;
+    io_timer_init(&ask->timer, ask_timed_out);
+    if (!forward->is_from_client) {
+        io_timer_start(forwarder->shard->loop, &ask->timer, forward->deadline_ns);
+    }
+    peer_client_ask(forwarder->link->client, &writer, leader_answered, ask);
 }
 
 static void forward_try(struct forwarder *forwarder, struct forward *forward)
@@ -322,7 +362,7 @@ static void forward_try(struct forwarder *forwarder, struct forward *forward)
         return;
     }
     if (forwarder->is_stopping || io_now_ns(shard->loop) >= forward->deadline_ns) {
-        if (forward->runs_here_at_last) {
+        if (forward->is_from_client) {
             run_here(forwarder, forward);
         } else {
             go_home(forward, WIRE_ERROR_NOT_CONTROLLER);
@@ -386,7 +426,7 @@ void forward_request(struct broker_shard *shard, const struct request *request,
 {
     struct forward *forward =
         forward_new(shard, request->configuration->type, request->version, body, timeout_ms);
-    forward->runs_here_at_last = true;
+    forward->is_from_client = true;
     forward->done = done;
     forward->context = context;
     if (request->client_id.length >= 0) {

@@ -3,11 +3,27 @@ import os
 import signal
 import socket
 import time
+from pathlib import Path
 
 from cluster import Loopback, wait_for
 from load import Load, check
+from messages import Client
 
 DESCRIPTORS = 240
+NONE, COORDINATOR_NOT_AVAILABLE = 0, 15
+ALLOCATE_SECONDS = 5  # a broker waits for a block of producer ids
+
+
+def hangs(broker):
+    """All its threads do: a signal takes its time."""
+    states = [thread.read_text().rpartition(")")[2].split()[0]
+              for thread in Path(f"/proc/{broker.process.pid}/task").glob("*/stat")]
+    return set(states) == {"T"}
+
+
+def init_producer_id(broker):
+    with Client(broker.kafka_port) as client:
+        return client.ask("init_producer_id", 1, transaction_timeout_ms=60000, transactional_id=None)["error_code"]
 
 
 def lives(cluster, broker):
@@ -39,6 +55,25 @@ def test_a_broker_that_hangs_with_open_connections_does_not_count(make_cluster):
     load.wait_for_progress()
     load.stop()
     check(cluster, load)
+
+
+def test_who_asks_a_leader_that_hangs_is_answered(make_cluster):
+    """With it hangs another one, so no leader comes after it: what this broker had asked it, for a client or for itself,
+    fails in time, and works once there is a leader again."""
+    cluster = make_cluster().start()
+    leader = cluster.controller()
+    asked, other = (broker for broker in cluster.brokers.values() if broker is not leader)
+    try:
+        for broker in (leader, other):
+            os.kill(broker.process.pid, signal.SIGSTOP)
+        wait_for(lambda: hangs(leader) and hangs(other), "two brokers hang")
+        begun = time.monotonic()
+        assert init_producer_id(asked) == COORDINATOR_NOT_AVAILABLE
+        assert time.monotonic() - begun < 4 * ALLOCATE_SECONDS
+    finally:
+        for broker in (leader, other):
+            os.kill(broker.process.pid, signal.SIGCONT)
+    wait_for(lambda: init_producer_id(asked) == NONE, "a producer id")
 
 
 def cluster_groups(cluster, but, topic):
