@@ -71,8 +71,10 @@ static void told(void *context, enum client_result result, struct wire_cursor *b
     struct drill_crew *crew = context;
     struct unregister_broker_response response;
     rest(crew);
-    if (result != CLIENT_ANSWERED) {
+    if (result == CLIENT_LOST) {
         leave_open(crew);
+    }
+    if (result != CLIENT_ANSWERED) {
         return;
     }
     if (!unregister_broker_response_decode(
