@@ -58,8 +58,8 @@ def test_a_broker_that_hangs_with_open_connections_does_not_count(make_cluster):
 
 
 def test_who_asks_a_leader_that_hangs_is_answered(make_cluster):
-    """With it hangs another one, so no leader comes after it: what this broker had asked it, for a client or for itself,
-    fails in time, and works once there is a leader again."""
+    """With it hangs another one, so no leader comes after it: what this broker asked it for fails in time, and is there
+    once a leader answers again."""
     cluster = make_cluster().start()
     leader = cluster.controller()
     asked, other = (broker for broker in cluster.brokers.values() if broker is not leader)
