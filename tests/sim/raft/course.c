@@ -21,7 +21,8 @@
 
 #define STORM_TICKS 1500
 #define REST_SEED 0x72657374
-#define SUCCESSION_ELECTIONS 12
+#define SUCCESSION_ELECTIONS 40
+#define REST_ELECTIONS_MAX 80
 #define CALM_ELECTIONS 60 /* election timeouts that healing may take, besides catching up */
 
 /* ---- A world from its seed ---- */
@@ -80,8 +81,8 @@ static void draw_world(struct world *world, uint64_t seed, FILE *trace)
     struct prng of_rest; /* its own, or every world would change with it */
     prng_init(&of_rest, seed ^ REST_SEED);
     if (prng_below(&of_rest, 2) == 0)
-        world->options.rest_ticks =
-            (uint32_t)prng_below(&of_rest, 30 * (uint64_t)world->options.election_ticks);
+        world->options.rest_ticks = (uint32_t)prng_below(
+            &of_rest, REST_ELECTIONS_MAX * (uint64_t)world->options.election_ticks);
     world->cluster = cluster_new(&world->options);
     for (uint32_t id = 1; id <= node_count; ++id)
         cluster_start(world->cluster, id);
@@ -151,7 +152,7 @@ static void print_nodes(struct world *world)
 /* Within bounded time there is a leader and all its members are level. */
 static uint32_t settle(struct world *world, uint64_t index)
 {
-    uint64_t ticks_max = CALM_ELECTIONS * world->options.election_ticks;
+    uint64_t ticks_max = CALM_ELECTIONS * world->options.election_ticks + world->options.rest_ticks;
     for (uint32_t id = 1; id <= world->options.node_count; ++id)
         ticks_max += 4 * raft_last_index(cluster_node(world->cluster, id)->raft);
     for (uint64_t tick = 0; tick < ticks_max; ++tick) {

@@ -158,19 +158,31 @@ static bool bears_a_loss_of(struct world *world, uint32_t leader, uint32_t node_
            bears_a_loss(world, newest) && bears_a_loss(world, committed);
 }
 
-uint32_t operators_may_wipe(struct world *world, uint32_t node_id)
+/* The ready leader of the latest term that any node knows; 0: there is none.  One of an earlier
+ * term, which stood still meanwhile, does not know the newest membership. */
+static uint32_t latest_leader(struct world *world)
 {
     uint32_t leader = 0;
+    uint64_t term = 0;
     for (uint32_t id = 1; id <= world->options.node_count; ++id) {
-        const struct raft *raft = cluster_node(world->cluster, id)->raft;
-        if (cluster_node(world->cluster, id)->is_returning)
-            return 0;
-        if (world_is_leader(world, id) &&
-            (leader == 0 ||
-             raft_term(raft) > raft_term(cluster_node(world->cluster, leader)->raft)))
+        const struct cluster_node *node = cluster_node(world->cluster, id);
+        uint64_t known = node->raft != NULL ? raft_term(node->raft) : node->disk_term;
+        if (known > term)
+            leader = 0;
+        term = known > term ? known : term;
+        if (known == term && world_is_leader(world, id) && raft_is_ready_leader(node->raft))
             leader = id;
     }
-    if (leader == 0 || !raft_is_ready_leader(cluster_node(world->cluster, leader)->raft))
+    return leader;
+}
+
+uint32_t operators_may_wipe(struct world *world, uint32_t node_id)
+{
+    for (uint32_t id = 1; id <= world->options.node_count; ++id)
+        if (cluster_node(world->cluster, id)->is_returning)
+            return 0;
+    uint32_t leader = latest_leader(world);
+    if (leader == 0)
         return 0;
     return bears_a_loss_of(world, leader, node_id) ? leader : 0;
 }
