@@ -385,7 +385,7 @@ static void apply_committed(struct cluster *cluster, struct cluster_node *node)
     uint64_t commit = raft_commit_index(node->raft);
     for (size_t i = log_position_after(&node->log, node->applied);
          i < node->log.count && node->log.records[i].entry.last_index <= commit; ++i) {
-        if (oracle_saw_commit(cluster->oracle, &node->log.records[i]))
+        if (oracle_saw_commit(cluster->oracle, &node->log.records[i], raft_term(node->raft)))
             promise_check_commit(cluster, node, &node->log.records[i]);
         node->applied = node->log.records[i].entry.last_index;
     }

@@ -22,6 +22,7 @@ struct oracle {
     size_t bucket_count;
     size_t sighting_count;
     struct cluster_record *ledger;
+    uint64_t *commit_terms; /* of who committed it first, one for each of the ledger */
     size_t ledger_count;
     size_t ledger_capacity;
     uint32_t *leaders; /* by term; 0: none seen */
@@ -47,6 +48,7 @@ void oracle_free(struct oracle *oracle)
     }
     memory_free(oracle->buckets);
     memory_free(oracle->ledger);
+    memory_free(oracle->commit_terms);
     memory_free(oracle->leaders);
     memory_free(oracle);
 }
@@ -78,7 +80,7 @@ void oracle_saw_entry(struct oracle *oracle, const struct cluster_record *record
     *place = sighting;
 }
 
-bool oracle_saw_commit(struct oracle *oracle, const struct cluster_record *record)
+bool oracle_saw_commit(struct oracle *oracle, const struct cluster_record *record, uint64_t term)
 {
     size_t position =
         cluster_record_find(oracle->ledger, oracle->ledger_count, record->entry.last_index);
@@ -91,9 +93,24 @@ bool oracle_saw_commit(struct oracle *oracle, const struct cluster_record *recor
         oracle->ledger_capacity = oracle->ledger_capacity == 0 ? 64 : oracle->ledger_capacity * 2;
         oracle->ledger =
             memory_reallocate(oracle->ledger, oracle->ledger_capacity * sizeof(oracle->ledger[0]));
+        oracle->commit_terms = memory_reallocate(
+            oracle->commit_terms, oracle->ledger_capacity * sizeof(oracle->commit_terms[0]));
     }
+    oracle->commit_terms[oracle->ledger_count] = term;
     oracle->ledger[oracle->ledger_count++] = *record;
     return true;
+}
+
+/* What was committed in earlier terms.  The last votes of a term may come when a later one has its
+ * leader and commits already: that says nothing of it. */
+static bool has_all_committed_before(const struct oracle *oracle, const struct raft *raft)
+{
+    size_t count = oracle->ledger_count;
+    while (count > 0 && oracle->commit_terms[count - 1] > raft_term(raft))
+        count -= 1;
+    uint64_t term = 0;
+    return count == 0 || (raft_term_at(raft, oracle->ledger[count - 1].entry.last_index, &term) &&
+                          term == oracle->ledger[count - 1].entry.term);
 }
 
 void oracle_saw_leader(struct oracle *oracle, uint32_t node_id, const struct raft *raft)
@@ -110,10 +127,7 @@ void oracle_saw_leader(struct oracle *oracle, uint32_t node_id, const struct raf
     if (oracle->leaders[term] != 0)
         return;
     oracle->leaders[term] = node_id;
-    uint64_t last_committed_term = 0;
-    bool has_committed = raft_term_at(raft, oracle_ledger_end(oracle), &last_committed_term) &&
-                         last_committed_term == oracle_ledger_term(oracle);
-    ensure(has_committed); /* leader completeness */
+    ensure(has_all_committed_before(oracle, raft)); /* leader completeness */
 }
 
 uint64_t oracle_ledger_end(const struct oracle *oracle)

@@ -22,8 +22,8 @@ void oracle_free(struct oracle *oracle);
 /* A node has this entry now, behind one of that term. */
 void oracle_saw_entry(struct oracle *oracle, const struct cluster_record *record,
                       uint64_t previous_term);
-/* A node committed this entry.  Whether it is the first to. */
-bool oracle_saw_commit(struct oracle *oracle, const struct cluster_record *record);
+/* A node committed this entry in this term.  Whether it is the first to. */
+bool oracle_saw_commit(struct oracle *oracle, const struct cluster_record *record, uint64_t term);
 void oracle_saw_leader(struct oracle *oracle, uint32_t node_id, const struct raft *raft);
 /* Last index committed anywhere, and its term. */
 uint64_t oracle_ledger_end(const struct oracle *oracle);
