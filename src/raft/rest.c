@@ -142,7 +142,11 @@ void raft_peer_silent(struct raft *raft, uint32_t node_id, uint64_t heard_ticks,
         struct raft_slot *slot = raft_slot_find(raft, node_id);
         if (slot == NULL)
             return;
-        raft_rest_end(raft);
+        if (raft->is_resting) {
+            raft_rest_end(raft);
+            raft->heartbeat_due_ticks = raft->now_ticks; /* and sees who is left to hear it */
+        }
+        raft->is_rest_offered = false;
         slot->contact_ticks = raft_min(slot->contact_ticks, heard_ticks);
     } else if (raft->leader == node_id && raft->is_resting) {
         miss_leader(raft, heard_ticks);

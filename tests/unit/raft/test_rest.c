@@ -203,6 +203,11 @@ static void strangers_are_not_missed(void **state)
     struct raft_progress_view view;
     assert_true(raft_progress(raft, 3, &view) && !view.is_active);
     assert_true(raft_progress(raft, 2, &view) && view.is_active);
+    raft_peer_silent(raft, 2, now, now + 50); /* the rest is over already */
+    assert_true(raft_progress(raft, 2, &view) && !view.is_active);
+    raft_tick(raft, now + 50); /* nobody is left to hear it */
+    assert_int_equal(raft_role(raft), RAFT_FOLLOWER);
+    fixture_drain(raft);
     raft_free(raft);
 }
 
