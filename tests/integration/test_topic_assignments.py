@@ -67,13 +67,20 @@ def test_the_first_leader_is_the_first_replica(make_cluster):
             assert set(first.values()) == {1, 2, 3}
 
 
-def test_a_first_replica_that_is_away_does_not_hold_up_the_first_election(make_cluster):
+def without_one(make_cluster):
+    """One of three brokers is known to be gone: that one, the numbers of the others, and a client of theirs."""
     cluster = make_cluster().start()
     away = next(broker for broker in cluster.brokers.values() if broker is not cluster.controller())
     others = [broker.number for broker in cluster.brokers.values() if broker is not away]
     away.kill()
-    with Client(cluster.brokers[others[0]].kafka_port) as client:
-        wait_for(lambda: len(client.ask("metadata", 12, topics=[])["brokers"]) == 2, "it is known to be gone")
+    client = Client(cluster.brokers[others[0]].kafka_port)
+    wait_for(lambda: len(client.ask("metadata", 12, topics=[])["brokers"]) == 2, "it is known to be gone")
+    return away, others, client
+
+
+def test_a_first_replica_that_is_away_does_not_hold_up_the_first_election(make_cluster):
+    away, others, client = without_one(make_cluster)
+    with client:
         assert create(client, "t", [(0, [away.number, *others])])["error_code"] in (NONE, REQUEST_TIMED_OUT)
         wait_for(lambda: leaders_of(client, "t")[0] in others, "a leader")
 
@@ -118,12 +125,8 @@ def test_a_change_is_answered_when_brokers_without_a_replica_know_it_too(make_cl
 
 
 def test_a_broker_that_is_gone_does_not_hold_up_a_change(make_cluster):
-    cluster = make_cluster().start()
-    away = next(broker for broker in cluster.brokers.values() if broker is not cluster.controller())
-    others = [broker.number for broker in cluster.brokers.values() if broker is not away]
-    away.kill()
-    with Client(cluster.brokers[others[0]].kafka_port) as client:
-        wait_for(lambda: len(client.ask("metadata", 12, topics=[])["brokers"]) == 2, "it is known to be gone")
+    away, others, client = without_one(make_cluster)
+    with client:
         began = time.monotonic()
         for number in range(5):
             assert create(client, f"t{number}", [(0, others)])["error_code"] == NONE
