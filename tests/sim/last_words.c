@@ -62,9 +62,11 @@ void last_words_install(void)
     }
 }
 
-void last_words_prepare(const char *program, uint64_t seed, const char *options)
+void last_words_prepare(const struct last_words *last)
 {
     (void)snprintf(words, sizeof words,
-                   "\nfailing seed: %" PRIu64 "\nreplay: %s --seed %" PRIu64 "%s%s\n", seed,
-                   program, seed, options[0] == 0 ? "" : " ", options);
+                   "\nso far: %" PRIu64 " steps, %.0f simulated seconds\nfailing seed: %" PRIu64
+                   "\nreplay: %s --seed %" PRIu64 "%s%s\n",
+                   last->steps, last->simulated_s, last->seed, last->program, last->seed,
+                   last->options[0] == 0 ? "" : " ", last->options);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * test_last_words.c -- a process that ends by a signal has said which seed it was at, however it
- * came to its end.
+ * test_last_words.c -- a process that ends by a signal has said which seed it was at and what came
+ * before, however it came to its end.
  */
 #include "last_words.h"
 
@@ -63,8 +63,13 @@ static void check_end(void (*end)(void), char *output)
     if (child == 0) {
         (void)dup2(ends[1], STDERR_FILENO);
         last_words_install();
-        last_words_prepare("build/some_sim", 41, "");
-        last_words_prepare("build/some_sim", 42, "--with rot");
+        last_words_prepare(
+            &(struct last_words){.program = "build/some_sim", .options = "", .seed = 41});
+        last_words_prepare(&(struct last_words){.program = "build/some_sim",
+                                                .options = "--with rot",
+                                                .seed = 42,
+                                                .steps = 1234567890123,
+                                                .simulated_s = 98765.4});
         end();
         _exit(0);
     }
@@ -88,9 +93,11 @@ static void test_the_seed_is_named(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         check_end(all[i], output);
+        assert_non_null(strstr(output, "\nso far: 1234567890123 steps, 98765 simulated seconds\n"));
         assert_non_null(strstr(output, "\nfailing seed: 42\n"));
         assert_non_null(strstr(output, "\nreplay: build/some_sim --seed 42 --with rot\n"));
-        assert_null(strstr(output, "41"));
+        assert_null(strstr(output, "seed 41"));
+        assert_null(strstr(output, "seed: 41"));
     }
 }
 

@@ -1,4 +1,4 @@
-"""A simulation that a signal ends names its seed and how to run it again, and tools/run_soak goes on behind it.
+"""A simulation that a signal ends names its seed, how to run it again, and what it had run through before.
 
 Runs by itself: RAFT_SIM=build/tests/sim/raft/raft_sim BROKER_SIM=build/tests/sim/drill/broker_sim pytest
 tests/sim/test_last_words.py
@@ -8,22 +8,9 @@ import pathlib
 import re
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
-
-RUN_SOAK = pathlib.Path(__file__).resolve().parents[2] / "tools/run_soak"
-
-# Its seed 7 ends by a signal; all others are good.
-FAKE_RIG = """#!/bin/sh
-sleep 0.2
-if [ "$2" = 7 ]; then
-    echo "replay: $0 --seed $2"
-    kill -SEGV $$
-fi
-echo "seeds 1 failed 0 steps 10 simulated 1.5 s in 0.2 s"
-"""
 
 
 def wait_until_caught(process, number):
@@ -51,18 +38,17 @@ def test_the_seed_is_named(rig, options, number):
     assert re.search(rf"^replay: {re.escape(replay)}$", output, re.M)
 
 
-def soak(tmp_path, *arguments):
-    fake = tmp_path / "tests/sim/drill/broker_sim"
-    fake.parent.mkdir(parents=True)
-    fake.write_text(FAKE_RIG)
-    fake.chmod(0o755)
-    return subprocess.run([sys.executable, RUN_SOAK, "--build", tmp_path, "--rig", "broker_sim", "--no-ledger",
-                           *arguments], stdout=subprocess.PIPE, text=True, timeout=30, check=False)
-
-
-def test_a_soak_goes_on_behind_a_signal(tmp_path):
-    done = soak(tmp_path, "--seconds", "4", "--seed", "5")
-    assert done.returncode == 1
-    assert "broker_sim: seed 7 FAILED" in done.stdout
-    first, last, failed = re.search(r"seeds (\d+) to (\d+), .*, (\d+) failed", done.stdout).groups()
-    assert (first, failed) == ("5", "1") and int(last) >= 8
+def test_what_came_before_is_told():
+    program = os.environ["RAFT_SIM"]
+    with subprocess.Popen([program, "--seed", "1", "--seconds", "30"], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True) as process:
+        wait_until_caught(process, signal.SIGABRT)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGABRT)
+        output = process.stderr.read()
+    told = re.search(r"^so far: (\d+ steps, \d+ simulated seconds)$", output, re.M).group(1)
+    seed = int(re.search(r"^failing seed: (\d+)$", output, re.M).group(1))
+    assert seed > 1
+    done = subprocess.run([program, "--seed", "1", "--seeds", str(seed - 1)], stdout=subprocess.PIPE, text=True,
+                          check=True)
+    assert f"seeds 1 to {seed - 1}, {told}," in done.stdout

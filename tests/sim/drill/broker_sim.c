@@ -98,7 +98,11 @@ static bool run_seed(struct run *run, uint64_t seed, const char *with)
 {
     char options[OPTIONS_SIZE];
     (void)snprintf(options, sizeof options, "%s%s", with[0] == 0 ? "" : "--with ", with);
-    last_words_prepare(run->program, seed, options);
+    last_words_prepare(&(struct last_words){.program = run->program,
+                                            .options = options,
+                                            .seed = seed,
+                                            .steps = run->totals.steps,
+                                            .simulated_s = (double)run->totals.simulated_ns / 1e9});
     bool good = drill_run(seed, with, run->arguments->is_verbose, run->program, &run->totals);
     run->done++;
     run->failed += !good;

@@ -5,7 +5,8 @@
  *     raft_sim --seed 1 [--seeds 500] [--seconds 60] [--verbose]
  *
  * Runs --seeds worlds (default 1), or as many as --seconds of real time hold.  The last line tells
- * how much was simulated; tools/run_soak reads it.  A failing seed is named and ends the program.
+ * how much was simulated; tools/run_soak reads it.  A failing seed is named and ends the program,
+ * which tells then how much was simulated before (last_words.h).
  *
  * Locality: one thread; a clock only to know when to stop.
  */
@@ -24,9 +25,14 @@ static double real_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+static double simulated_seconds(const struct course_totals *totals)
+{
+    return (double)totals->ticks * COURSE_TICK_MS / 1000;
+}
+
 static void print_totals(uint64_t first_seed, const struct course_totals *totals, double seconds)
 {
-    double simulated = (double)totals->ticks * COURSE_TICK_MS / 1000;
+    double simulated = simulated_seconds(totals);
     printf("raft_sim: seeds %" PRIu64 " to %" PRIu64 ", %" PRIu64 " steps, %.0f simulated seconds, "
            "%.1f seconds, %.0f times real time: ok\n",
            first_seed, first_seed + totals->seeds - 1, totals->steps, simulated, seconds,
@@ -70,7 +76,11 @@ int main(int argc, char **argv)
     for (uint64_t i = 0; i < request.seeds; ++i) {
         if (request.seconds > 0 && real_seconds() - begun >= request.seconds)
             break;
-        last_words_prepare(argv[0], request.seed + i, "");
+        last_words_prepare(&(struct last_words){.program = argv[0],
+                                                .options = "",
+                                                .seed = request.seed + i,
+                                                .steps = totals.steps,
+                                                .simulated_s = simulated_seconds(&totals)});
         course_run(request.seed + i, request.trace, &totals);
     }
     print_totals(request.seed, &totals, real_seconds() - begun);
