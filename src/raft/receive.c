@@ -6,6 +6,12 @@
  * term changes nothing until it is granted, and a leader of an older term is told the present one,
  * or a node that came back with a higher term would ignore its leader for ever.
  *
+ * An answer from who is no member here is of another time: it was asked when it was one, by this
+ * node, and was removed since.  Its later term is not heeded, or a late message to a removed node
+ * would cost a leader its lead.  Nobody needs it: who is asked is a member, and a leader that has
+ * missed the memberships behind its own is told of the later term by a member of its own, as the
+ * majority that made the next one is in that term, or hears of no majority and gives up.
+ *
  * Messages come from outside: what makes no sense is dropped, never asserted.
  *
  * Locality: the shard of the group.
@@ -16,6 +22,19 @@
 static bool is_from_leader(enum raft_message_kind kind)
 {
     return kind == RAFT_MESSAGE_APPEND || kind == RAFT_MESSAGE_HEARTBEAT;
+}
+
+static bool is_answer(enum raft_message_kind kind)
+{
+    return kind == RAFT_MESSAGE_PRE_VOTE_REPLY || kind == RAFT_MESSAGE_VOTE_REPLY ||
+           kind == RAFT_MESSAGE_APPEND_REPLY || kind == RAFT_MESSAGE_HEARTBEAT_REPLY ||
+           kind == RAFT_MESSAGE_SNAPSHOT_REPLY;
+}
+
+static bool is_of_stranger(const struct raft *raft, const struct raft_message *message)
+{
+    return !raft_membership_has_voter(&raft->membership, message->from) &&
+           !raft_membership_has_learner(&raft->membership, message->from);
 }
 
 static bool is_addressed_here(const struct raft *raft, const struct raft_message *message)
@@ -36,6 +55,8 @@ static void answer_stale(struct raft *raft, const struct raft_message *message)
 /* False when the message is done with. */
 static bool settle_term(struct raft *raft, const struct raft_message *message)
 {
+    if (message->term > raft->term && is_answer(message->kind) && is_of_stranger(raft, message))
+        return false;
     if (message->kind == RAFT_MESSAGE_PRE_VOTE || message->kind == RAFT_MESSAGE_PRE_VOTE_REPLY) {
         bool is_refusal = message->kind == RAFT_MESSAGE_PRE_VOTE_REPLY && !message->granted;
         if (is_refusal && message->term > raft->term)

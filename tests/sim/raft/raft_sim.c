@@ -59,6 +59,7 @@ static struct request read_arguments(int argc, char **argv)
             request.seeds = UINT64_MAX;
         } else if (strcmp(argv[i], "--verbose") == 0) {
             request.trace = stdout;
+            setvbuf(stdout, NULL, _IOLBF, 0); /* or a failing seed takes its last lines along */
         } else {
             fprintf(stderr, "usage: raft_sim [--seed N] [--seeds K] [--seconds S] [--verbose]\n");
             exit(2);

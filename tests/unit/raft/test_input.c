@@ -131,6 +131,76 @@ static void a_leader_takes_no_entries_of_its_own_term(void **state)
     raft_free(raft);
 }
 
+static const enum raft_message_kind answers[] = {
+    RAFT_MESSAGE_PRE_VOTE_REPLY, RAFT_MESSAGE_VOTE_REPLY, RAFT_MESSAGE_APPEND_REPLY,
+    RAFT_MESSAGE_HEARTBEAT_REPLY, RAFT_MESSAGE_SNAPSHOT_REPLY};
+
+/* Node 1 leads voters 1 to 3 in term 1; node 4 learns, node 5 is nobody. */
+static struct raft *new_leader(void)
+{
+    struct raft_options options = fixture_options(1);
+    struct raft_state new_group = fixture_state(3);
+    new_group.membership.learner_count = 1;
+    new_group.membership.learners[0] = 4;
+    new_group.membership_committed = new_group.membership;
+    struct raft *raft = raft_new(&options, &new_group, 0);
+    fixture_lead(raft);
+    return raft;
+}
+
+static void answer(struct raft *raft, enum raft_message_kind kind, uint32_t from, uint32_t to)
+{
+    fixture_receive(raft, (struct raft_message){.kind = kind, .from = from, .to = to, .term = 9},
+                    1);
+    fixture_drain(raft);
+}
+
+/* It was asked when it was a member, long ago, and speaks of a term that has gone by here. */
+static void an_answer_of_a_stranger_changes_no_term(void **state)
+{
+    (void)state;
+    struct raft *leader = new_leader();
+    struct raft *follower = new_follower();
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); ++i) {
+        answer(leader, answers[i], 5, 1);
+        assert_int_equal(raft_role(leader), RAFT_LEADER);
+        assert_int_equal(raft_term(leader), 1);
+        answer(follower, answers[i], 5, 2);
+        assert_int_equal(raft_term(follower), 3);
+    }
+    raft_free(leader);
+    raft_free(follower);
+}
+
+static void an_answer_of_a_member_brings_its_term(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); ++i) {
+        for (uint32_t member = 2; member <= 4; ++member) {
+            struct raft *leader = new_leader();
+            answer(leader, answers[i], member, 1);
+            assert_int_equal(raft_role(leader), RAFT_FOLLOWER);
+            assert_int_equal(raft_term(leader), 9);
+            raft_free(leader);
+        }
+    }
+}
+
+/* A leader that does not know the members of today gives way to one that is none of its own. */
+static void a_question_of_a_stranger_brings_its_term(void **state)
+{
+    (void)state;
+    struct raft *leader = new_leader();
+    fixture_receive(
+        leader,
+        (struct raft_message){.kind = RAFT_MESSAGE_HEARTBEAT, .from = 5, .to = 1, .term = 9},
+        raft_due_ticks(leader) - 1);
+    assert_int_equal(raft_role(leader), RAFT_FOLLOWER);
+    assert_int_equal(raft_leader(leader), 5);
+    assert_int_equal(raft_term(leader), 9);
+    raft_free(leader);
+}
+
 /* Fields that lie near what the replica knows, and a few that lie nowhere. */
 static uint64_t wild(struct prng *prng, uint64_t near)
 {
@@ -213,6 +283,9 @@ int main(void)
         cmocka_unit_test(malformed_entries_are_dropped),
         cmocka_unit_test(what_is_committed_is_not_contradicted),
         cmocka_unit_test(a_leader_takes_no_entries_of_its_own_term),
+        cmocka_unit_test(an_answer_of_a_stranger_changes_no_term),
+        cmocka_unit_test(an_answer_of_a_member_brings_its_term),
+        cmocka_unit_test(a_question_of_a_stranger_brings_its_term),
         cmocka_unit_test(a_leader_survives_any_answer),
         cmocka_unit_test(a_follower_survives_any_question),
     };
