@@ -8,6 +8,10 @@
  * Prints one line of key=value.  With a rate it sends evenly and reports latencies; a count of 0
  * means: until standard input is closed.  The producer is idempotent, and librdkafka 2.0 then has
  * one request of a full queue in flight; a plain one has as many as it likes.
+ *
+ * The client keeps a connection to every broker.  One that has only the leader's, and no request on
+ * its way when the leader dies, asks nobody for the new leader until librdkafka's scan of once a
+ * second; the longest gap would tell of that scan.
  */
 #include <librdkafka/rdkafka.h>
 #include <poll.h>
@@ -95,6 +99,8 @@ static rd_kafka_t *make_client(const char *servers, int rate, int is_plain, stru
                                "100",
                                "topic.metadata.refresh.fast.interval.ms",
                                "10",
+                               "enable.sparse.connections",
+                               "false",
                                "log_level",
                                "0",
                                NULL};
