@@ -204,9 +204,8 @@ static void retry_learner(struct replica_manager *manager)
 void replica_sends_retry(struct replica_manager *manager)
 {
     retry_learner(manager);
-    size_t position = 0;
-    struct replica_peer *peer;
-    while ((peer = map_next(&manager->peers, &position)) != NULL) {
+    for (uint32_t i = 0; i < manager->peer_count; i++) {
+        struct replica_peer *peer = manager->peers_all[i];
         struct list_node *node;
         while (!list_is_empty(&peer->waiting_sends) &&
                replica_peer_has_room(manager, peer->broker_id, NULL)) {
@@ -250,11 +249,10 @@ static void forget_in(struct list *sends, const struct replica_group *group)
 
 void replica_sends_forget(struct replica_group *group)
 {
-    size_t position = 0;
-    struct replica_peer *peer;
-    forget_in(&group->manager->learner_sends, group);
-    while ((peer = map_next(&group->manager->peers, &position)) != NULL) {
-        forget_in(&peer->waiting_sends, group);
+    struct replica_manager *manager = group->manager;
+    forget_in(&manager->learner_sends, group);
+    for (uint32_t i = 0; i < manager->peer_count; i++) {
+        forget_in(&manager->peers_all[i]->waiting_sends, group);
     }
 }
 

@@ -64,9 +64,8 @@ void replica_beats_look(struct replica_manager *manager)
         return;
     }
     manager->silence_due_ticks = REPLICA_DUE_NEVER;
-    size_t position = 0;
-    struct replica_peer *peer;
-    while ((peer = map_next(&manager->peers, &position)) != NULL) {
+    for (uint32_t i = 0; i < manager->peer_count; i++) {
+        struct replica_peer *peer = manager->peers_all[i];
         uint64_t due_ticks = peer->heard_ticks + ticks_of(manager->options.election_ms);
         if (peer->is_watched && due_ticks <= now_ticks) {
             miss(manager, peer, now_ticks);
@@ -80,10 +79,8 @@ void replica_beats_look(struct replica_manager *manager)
 
 static bool has_listeners(const struct replica_manager *manager)
 {
-    size_t position = 0;
-    const struct replica_peer *peer;
-    while (manager->groups.count > 0 && (peer = map_next(&manager->peers, &position)) != NULL) {
-        if (peer->stream != NULL) {
+    for (uint32_t i = 0; manager->groups.count > 0 && i < manager->peer_count; i++) {
+        if (manager->peers_all[i]->stream != NULL) {
             return true;
         }
     }
@@ -98,9 +95,8 @@ void replica_beats_send(struct replica_manager *manager)
     }
     uint64_t interval_ticks = ticks_of(manager->options.heartbeat_ms);
     manager->beat_due_ticks = (now_ticks / interval_ticks + 1) * interval_ticks;
-    size_t position = 0;
-    struct replica_peer *peer;
-    while ((peer = map_next(&manager->peers, &position)) != NULL) {
+    for (uint32_t i = 0; i < manager->peer_count; i++) {
+        struct replica_peer *peer = manager->peers_all[i];
         if (replica_peer_has_room(manager, peer->broker_id, NULL)) {
             replica_peer_open_frame(manager, peer);
         }

@@ -62,16 +62,21 @@ void replica_due_advance(struct replica_due *due, uint64_t now_ticks, struct lis
     due->now_ticks = now_ticks;
 }
 
+/* Word by word from the slot behind now_ticks on; that slot's word is looked at twice, its lower
+ * part at last: those are the slots of the wheel's next round. */
 uint64_t replica_due_next(const struct replica_due *due)
 {
-    for (uint32_t i = 1; i <= REPLICA_DUE_SLOTS; i++) {
-        uint32_t slot = slot_of(due->now_ticks + i);
-        if ((due->occupied[slot / 64] & (1ull << (slot % 64))) != 0) {
-            return due->now_ticks + i;
+    uint64_t first = due->now_ticks + 1;
+    uint32_t bit = slot_of(first) % 64;
+    uint64_t word_ticks = first - bit;
+    uint64_t mask = UINT64_MAX << bit;
+    for (uint32_t i = 0; i <= REPLICA_DUE_SLOTS / 64; i++) {
+        uint64_t marked = due->occupied[slot_of(word_ticks) / 64] & mask;
+        if (marked != 0) {
+            return word_ticks + (uint64_t)__builtin_ctzll(marked);
         }
-        if (slot % 64 == 0 && due->occupied[slot / 64] == 0) {
-            i += 63; /* nothing in this word */
-        }
+        word_ticks += 64;
+        mask = i + 1 < REPLICA_DUE_SLOTS / 64 ? UINT64_MAX : ~(UINT64_MAX << bit);
     }
     return REPLICA_DUE_NEVER;
 }

@@ -112,6 +112,7 @@ void replica_manager_free(struct replica_manager *manager)
     log_stream_free(manager->stream);
     map_free(&manager->groups);
     map_free(&manager->peers);
+    memory_free(manager->peers_all);
     map_free(&manager->given_up);
     memory_free(manager->writes);
     memory_free(manager);

@@ -53,6 +53,8 @@ struct replica_manager {
     struct map groups;
     struct replica_tombstones tombstones;
     struct map peers;
+    struct replica_peer **peers_all; /* those in peers, side by side: a turn looks at each often */
+    uint32_t peer_count;
     struct replica_due due;
     uint64_t beat_due_ticks;    /* beats.c */
     uint64_t silence_due_ticks; /* likewise */

@@ -13,6 +13,19 @@ struct replica_peer *replica_peer_find(struct replica_manager *manager, uint32_t
     return map_get(&manager->peers, broker_id);
 }
 
+static void list_peers(struct replica_manager *manager)
+{
+    size_t bytes = manager->peers.count * sizeof manager->peers_all[0];
+    size_t position = 0;
+    struct replica_peer *peer;
+    manager->peers_all = memory_reallocate(manager->peers_all, bytes);
+    manager->peer_count = 0;
+    while ((peer = map_next(&manager->peers, &position)) != NULL) {
+        manager->peers_all[manager->peer_count++] = peer;
+    }
+    ensure(manager->peer_count == manager->peers.count);
+}
+
 struct replica_peer *replica_peer_of(struct replica_manager *manager, uint32_t broker_id)
 {
     struct replica_peer *peer = replica_peer_find(manager, broker_id);
@@ -22,15 +35,15 @@ struct replica_peer *replica_peer_of(struct replica_manager *manager, uint32_t b
         list_init(&peer->waiting_sends);
         replica_frame_init(&peer->frame);
         map_put(&manager->peers, broker_id, peer);
+        list_peers(manager);
     }
     return peer;
 }
 
 void replica_peers_free(struct replica_manager *manager)
 {
-    size_t position = 0;
-    struct replica_peer *peer;
-    while ((peer = map_next(&manager->peers, &position)) != NULL) {
+    for (uint32_t i = 0; i < manager->peer_count; i++) {
+        struct replica_peer *peer = manager->peers_all[i];
         ensure(list_is_empty(&peer->waiting_sends));
         replica_frame_free(&peer->frame);
         memory_free(peer);
@@ -124,9 +137,8 @@ bool replica_peer_has_room(struct replica_manager *manager, uint32_t broker_id, 
 
 void replica_peers_flush(struct replica_manager *manager)
 {
-    size_t position = 0;
-    struct replica_peer *peer;
-    while ((peer = map_next(&manager->peers, &position)) != NULL) {
+    for (uint32_t i = 0; i < manager->peer_count; i++) {
+        struct replica_peer *peer = manager->peers_all[i];
         if (peer->frame.is_open) {
             ensure(peer->stream != NULL);
             flush(manager, peer);

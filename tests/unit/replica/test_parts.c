@@ -67,6 +67,27 @@ static void wheel_comes_up_in_time(void **state)
     assert_false(list_is_linked(&nodes[1]));
 }
 
+/* The next slot is the first of all, wherever the wheel stands and whichever slots are taken. */
+static void wheel_finds_the_next_one(void **state)
+{
+    (void)state;
+    struct replica_due due;
+    for (uint64_t now = 5000; now < 5000 + REPLICA_DUE_SLOTS; now += 7) {
+        for (uint64_t near = 1; near < REPLICA_DUE_SLOTS; near += 31) {
+            struct list_node nodes[2];
+            uint64_t ticks[2] = {0};
+            uint64_t far = REPLICA_DUE_SLOTS - 1;
+            replica_due_init(&due, now);
+            list_node_init(&nodes[0]);
+            list_node_init(&nodes[1]);
+            replica_due_set(&due, &nodes[0], &ticks[0], now + far);
+            assert_true(replica_due_next(&due) == now + far);
+            replica_due_set(&due, &nodes[1], &ticks[1], now + near);
+            assert_true(replica_due_next(&due) == now + near);
+        }
+    }
+}
+
 /* ---- Tombstones ---- */
 
 static char directory[64];
@@ -288,6 +309,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wheel_comes_up_in_time),
+        cmocka_unit_test(wheel_finds_the_next_one),
         cmocka_unit_test_setup_teardown(tombstones_outlive_a_changed_shard_count, begin, finish),
         cmocka_unit_test_setup_teardown(torn_tombstones_are_cut, begin, finish),
         cmocka_unit_test_setup_teardown(damaged_tombstones_are_refused, begin, finish),
