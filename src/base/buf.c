@@ -36,6 +36,10 @@ void buf_release(struct buf *buf)
     if (buf == NULL) {
         return;
     }
+    if (atomic_load_explicit(&buf->references, memory_order_acquire) == 1) {
+        memory_free(buf); /* the caller's is the only one, so nobody can make another */
+        return;
+    }
     uint32_t before = atomic_fetch_sub_explicit(&buf->references, 1, memory_order_acq_rel);
     require(before > 0);
     if (before == 1) {

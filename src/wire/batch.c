@@ -6,6 +6,7 @@
 #include "wire/batch.h"
 
 #include "base/assert.h"
+#include "base/big_endian.h"
 #include "base/crc32c.h"
 #include "wire/record.h"
 #include "wire/writer.h"
@@ -17,50 +18,49 @@ enum {
     PLACE_BASE_OFFSET = 0,
     PLACE_LENGTH = 8,
     PLACE_LEADER_EPOCH = 12,
+    PLACE_MAGIC = 16,
     PLACE_CRC = 17,
     PLACE_ATTRIBUTES = 21,
+    PLACE_LAST_OFFSET_DELTA = 23,
+    PLACE_BASE_TIMESTAMP = 27,
     PLACE_MAX_TIMESTAMP = 35,
+    PLACE_PRODUCER_ID = 43,
+    PLACE_PRODUCER_EPOCH = 51,
+    PLACE_BASE_SEQUENCE = 53,
+    PLACE_RECORD_COUNT = 57,
+    PLACE_END = 61,
 };
+
+_Static_assert(PLACE_END == WIRE_BATCH_HEAD_BYTES, "the places are those of the head");
 
 #define MAGIC 2
 #define LENGTH_MIN (WIRE_BATCH_HEAD_BYTES - WIRE_BATCH_PREFIX_BYTES)
 #define ATTRIBUTE_LOG_APPEND_TIME 8
-
-static void put_big_endian(uint8_t *place, uint64_t value, size_t size)
-{
-    for (size_t i = size; i > 0; i--) {
-        place[i - 1] = (uint8_t)value;
-        value >>= 8;
-    }
-}
 
 bool wire_batch_read(struct wire_batch *batch, const uint8_t *data, size_t length)
 {
     if (length < WIRE_BATCH_HEAD_BYTES) {
         return false;
     }
-    struct wire_cursor cursor;
-    wire_cursor_init(&cursor, data, WIRE_BATCH_HEAD_BYTES, NULL);
     *batch = (struct wire_batch){0};
-    batch->base_offset = wire_read_int64(&cursor);
-    const int32_t rest_bytes = wire_read_int32(&cursor);
+    batch->base_offset = (int64_t)big_endian_get(data + PLACE_BASE_OFFSET, 8);
+    const int32_t rest_bytes = (int32_t)big_endian_get(data + PLACE_LENGTH, 4);
     if (rest_bytes < LENGTH_MIN) {
         return false;
     }
     batch->total_bytes = (uint32_t)rest_bytes + WIRE_BATCH_PREFIX_BYTES;
     batch->data = batch->total_bytes <= length ? data : NULL;
-    batch->leader_epoch = wire_read_int32(&cursor);
-    batch->magic = wire_read_int8(&cursor);
-    batch->crc = wire_read_uint32(&cursor);
-    batch->attributes = wire_read_int16(&cursor);
-    batch->last_offset_delta = wire_read_int32(&cursor);
-    batch->base_timestamp = wire_read_int64(&cursor);
-    batch->max_timestamp = wire_read_int64(&cursor);
-    batch->producer_id = wire_read_int64(&cursor);
-    batch->producer_epoch = wire_read_int16(&cursor);
-    batch->base_sequence = wire_read_int32(&cursor);
-    batch->record_count = wire_read_int32(&cursor);
-    ensure(cursor.error == NULL && wire_remaining(&cursor) == 0);
+    batch->leader_epoch = (int32_t)big_endian_get(data + PLACE_LEADER_EPOCH, 4);
+    batch->magic = (int8_t)data[PLACE_MAGIC];
+    batch->crc = (uint32_t)big_endian_get(data + PLACE_CRC, 4);
+    batch->attributes = (int16_t)big_endian_get(data + PLACE_ATTRIBUTES, 2);
+    batch->last_offset_delta = (int32_t)big_endian_get(data + PLACE_LAST_OFFSET_DELTA, 4);
+    batch->base_timestamp = (int64_t)big_endian_get(data + PLACE_BASE_TIMESTAMP, 8);
+    batch->max_timestamp = (int64_t)big_endian_get(data + PLACE_MAX_TIMESTAMP, 8);
+    batch->producer_id = (int64_t)big_endian_get(data + PLACE_PRODUCER_ID, 8);
+    batch->producer_epoch = (int16_t)big_endian_get(data + PLACE_PRODUCER_EPOCH, 2);
+    batch->base_sequence = (int32_t)big_endian_get(data + PLACE_BASE_SEQUENCE, 4);
+    batch->record_count = (int32_t)big_endian_get(data + PLACE_RECORD_COUNT, 4);
     return true;
 }
 
@@ -159,13 +159,13 @@ enum wire_error wire_batch_validate(struct wire_batch *batch, const uint8_t *dat
 void wire_batch_stamp(uint8_t *data, int64_t base_offset, int32_t leader_epoch)
 {
     require(data != NULL);
-    put_big_endian(data + PLACE_BASE_OFFSET, (uint64_t)base_offset, 8);
-    put_big_endian(data + PLACE_LEADER_EPOCH, (uint64_t)leader_epoch, 4);
+    big_endian_put(data + PLACE_BASE_OFFSET, (uint64_t)base_offset, 8);
+    big_endian_put(data + PLACE_LEADER_EPOCH, (uint64_t)leader_epoch, 4);
 }
 
 void wire_batch_write_crc(uint8_t *data, size_t length)
 {
-    put_big_endian(data + PLACE_CRC, crc32c(0, data + PLACE_ATTRIBUTES, length - PLACE_ATTRIBUTES),
+    big_endian_put(data + PLACE_CRC, crc32c(0, data + PLACE_ATTRIBUTES, length - PLACE_ATTRIBUTES),
                    4);
 }
 
@@ -173,6 +173,6 @@ void wire_batch_set_append_time(uint8_t *data, size_t length, int64_t timestamp_
 {
     require(data != NULL && length >= WIRE_BATCH_HEAD_BYTES);
     data[PLACE_ATTRIBUTES + 1] |= ATTRIBUTE_LOG_APPEND_TIME;
-    put_big_endian(data + PLACE_MAX_TIMESTAMP, (uint64_t)timestamp_ms, 8);
+    big_endian_put(data + PLACE_MAX_TIMESTAMP, (uint64_t)timestamp_ms, 8);
     wire_batch_write_crc(data, length);
 }

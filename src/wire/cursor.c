@@ -8,6 +8,7 @@
 #include "wire/cursor.h"
 
 #include "base/assert.h"
+#include "base/big_endian.h"
 
 #include <string.h>
 
@@ -54,18 +55,16 @@ const uint8_t *wire_read_raw(struct wire_cursor *cursor, size_t length)
     return data;
 }
 
-/* The next size bytes (at most 8) as a big-endian number; 0 after an error. */
-static uint64_t read_big_endian(struct wire_cursor *cursor, size_t size)
+/* The next size bytes (1 to 8) as a big-endian number; 0 after an error. */
+static inline uint64_t read_big_endian(struct wire_cursor *cursor, size_t size)
 {
-    const uint8_t *data = wire_read_raw(cursor, size);
-    if (data == NULL) {
+    if (size > wire_remaining(cursor)) {
+        wire_fail(cursor, "the message ends too early");
         return 0;
     }
-    uint64_t value = 0;
-    for (size_t i = 0; i < size; i++) {
-        value = value << 8 | data[i];
-    }
-    return value;
+    const uint8_t *data = cursor->position;
+    cursor->position += size;
+    return big_endian_get(data, size);
 }
 
 int8_t wire_read_int8(struct wire_cursor *cursor)
@@ -127,10 +126,11 @@ static uint64_t read_groups(struct wire_cursor *cursor, uint32_t bit_count)
 {
     uint64_t value = 0;
     for (uint32_t shift = 0; shift < bit_count; shift += 7) {
-        uint64_t byte = read_big_endian(cursor, 1);
-        if (cursor->error != NULL) {
+        if (wire_remaining(cursor) == 0) {
+            wire_fail(cursor, "the message ends too early");
             return 0;
         }
+        uint64_t byte = *cursor->position++;
         uint64_t group = byte & 0x7f;
         if (bit_count - shift < 7 && group >> (bit_count - shift) != 0) {
             break;

@@ -3,7 +3,8 @@
  * cursor.h -- reading bytes that come from outside, one bounds-checked step at a time.
  *
  * The error is sticky: after the first bad read every further one gives zero, so a decoder checks
- * once at its end.  All parsing in the broker goes through this type.
+ * once at its end.  All parsing in the broker goes through this type, but for the head of a record
+ * batch (batch.c): its numbers stand at fixed places, and its length is checked once.
  *
  * Locality: plain data.
  */

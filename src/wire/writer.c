@@ -5,6 +5,7 @@
 #include "wire/writer.h"
 
 #include "base/assert.h"
+#include "base/big_endian.h"
 #include "base/memory.h"
 
 #include <string.h>
@@ -67,13 +68,9 @@ static uint8_t *extend(struct wire_writer *writer, size_t size)
     return place;
 }
 
-static void write_big_endian(struct wire_writer *writer, uint64_t value, size_t size)
+static inline void write_big_endian(struct wire_writer *writer, uint64_t value, size_t size)
 {
-    uint8_t *place = extend(writer, size);
-    for (size_t i = size; i > 0; i--) {
-        place[i - 1] = (uint8_t)value;
-        value >>= 8;
-    }
+    big_endian_put(extend(writer, size), value, size);
 }
 
 void wire_write_int8(struct wire_writer *writer, int8_t value)
