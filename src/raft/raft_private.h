@@ -94,7 +94,6 @@ struct raft_backlog_step {
  * misses. */
 struct raft {
     struct raft_options options;
-    struct prng prng;
     uint64_t now_ticks;
 
     /* Hard state, and whether it is durable. */
@@ -127,6 +126,8 @@ struct raft {
     uint32_t span_count;
     uint32_t span_capacity;
     bool is_log_changed; /* since the last collect */
+
+    struct prng prng; /* of elections */
 
     /* Writes under way. */
     struct raft_pending_write *writes;

@@ -96,6 +96,7 @@ struct replica_group {
     struct list_node due_node;
     uint64_t due_ticks;               /* of the wheel's slot; <= raft_due_ticks() */
     struct applier_standing standing; /* as told to the applier */
+    uint64_t high_watermark;          /* likewise */
     uint64_t seen_commit_index;       /* when the applier was last told */
     uint64_t seen_saved_index;
     struct replica_expectation expectations[RAFT_MEMBERS_MAX];
@@ -116,8 +117,7 @@ struct replica_group {
     bool is_apply_reading;
     uint64_t applied_index;
     uint64_t term_start_index;         /* of the no-op of the term this replica leads */
-    uint64_t high_watermark;           /* as told to the applier */
-    uint64_t saved_offset;             /* likewise */
+    uint64_t saved_offset;             /* as told to the applier */
     bool is_leaderless;                /* as counted */
     struct raft_membership membership; /* the newest committed one */
     uint64_t membership_index;
