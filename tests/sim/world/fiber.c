@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fiber.c -- see fiber.h.  Stacks are kept for the next fiber: a long run starts thousands.
+ * fiber.c -- see fiber.h.  Stacks are kept for the next fiber, of this world or a later one: a long
+ * run starts thousands.
  */
 #define _GNU_SOURCE
 #undef _FORTIFY_SOURCE /* its longjmp() refuses to leave a stack for another one */
@@ -33,7 +34,8 @@ struct machine {
 };
 
 struct sim_fiber {
-    struct list_node node; /* of its process, or of the spare ones */
+    struct list_node node; /* of its process */
+    struct sim_fiber *next_spare;
     struct sim_event wake;
     struct sim_process *process;
     void (*run)(void *context);
@@ -45,6 +47,9 @@ struct sim_fiber {
 };
 
 static struct machine scheduler;
+
+/* Those that nobody runs on. */
+static struct sim_fiber *spare_fibers;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 static void machine_switch(struct machine *from, struct machine *to)
@@ -152,9 +157,12 @@ static __attribute__((noinline)) void machine_init(struct machine *machine, uint
 
 struct sim_fiber *fiber_new(struct sim_process *process, void (*run)(void *context), void *context)
 {
-    struct list_node *spare = list_take_first(&the_world->fibers_spare);
-    struct sim_fiber *fiber =
-        spare != NULL ? container_of(spare, struct sim_fiber, node) : fiber_allocate();
+    struct sim_fiber *fiber = spare_fibers;
+    if (fiber != NULL) {
+        spare_fibers = fiber->next_spare;
+    } else {
+        fiber = fiber_allocate();
+    }
     fiber->process = process;
     fiber->run = run;
     fiber->context = context;
@@ -212,7 +220,8 @@ void fiber_release_all(struct sim_process *process)
     while ((node = list_take_first(&process->fibers)) != NULL) {
         struct sim_fiber *fiber = container_of(node, struct sim_fiber, node);
         sim_event_cancel(&the_world->events, &fiber->wake);
-        list_append(&the_world->fibers_spare, &fiber->node);
+        fiber->next_spare = spare_fibers;
+        spare_fibers = fiber;
     }
 }
 
@@ -224,15 +233,5 @@ void fiber_resume_all(struct sim_process *process)
         if (sim_event_is_scheduled(&fiber->wake) && fiber->wake.at_ns >= SIM_NEVER_NS) {
             sim_event_schedule(&the_world->events, &fiber->wake, the_world->now_ns);
         }
-    }
-}
-
-void fiber_free_spare(struct sim_world *world)
-{
-    struct list_node *node = NULL;
-    while ((node = list_take_first(&world->fibers_spare)) != NULL) {
-        struct sim_fiber *fiber = container_of(node, struct sim_fiber, node);
-        munmap(fiber->stack, FIBER_GUARD_BYTES + FIBER_STACK_BYTES);
-        own_free(fiber);
     }
 }

@@ -28,6 +28,5 @@ bool fiber_is_over(const struct sim_fiber *fiber);
 void fiber_release_all(struct sim_process *process);
 /* After a pause. */
 void fiber_resume_all(struct sim_process *process);
-void fiber_free_spare(struct sim_world *world);
 
 #endif

@@ -26,9 +26,6 @@ struct sim_fiber;
 struct sim_inode;
 struct sim_log_line;
 
-/* Sizes of large blocks of memory (memory.c). */
-#define WORLD_BLOCK_SIZES 7
-
 /* Kinds of events, for the digest. */
 enum {
     SIM_EVENT_TURN = 1,
@@ -125,8 +122,6 @@ struct sim_world {
     struct list connections;
     struct sim_network_stats stats;
     struct list acts;
-    struct list fibers_spare;
-    struct block *blocks_spare[WORLD_BLOCK_SIZES];
     struct sim_event wall_jump;
 
     /* Apart, so that a change in one does not shift the others. */
@@ -187,7 +182,6 @@ void process_loop_ended(struct sim_process *process);
 
 /* ---- memory.c ---- */
 void memory_release_all(struct sim_process *process);
-void memory_free_spare(struct sim_world *world);
 
 /* ---- loop.c ---- */
 /* The loop has something to do: its turn comes soon. */

@@ -7,9 +7,9 @@
  * New memory is filled with a pattern at its beginning, always the same, so that a read of what was
  * never written shows, and shows the same every time.
  *
- * Large blocks (receive buffers, arenas) come and go with every frame, and to malloc() each is a
- * search: so they have a few sizes, and the world keeps those that are free.  Not under the address
- * sanitizer, which must see them go.
+ * Blocks come and go with every frame.  So they have a few sizes, and those that are free are kept
+ * for the next one that wants their size, in this world or a later one; small ones are cut from
+ * slabs.  Not under the address sanitizer, which must see them go, and not larger ones.
  */
 #include "base/memory.h"
 
@@ -24,7 +24,14 @@
 #define BLOCK_GONE 0x656e6f47796c4621ull
 #define PATTERN 0xa7
 #define PATTERN_BYTES_MAX 256
-#define LARGE_BYTES_MIN ((size_t)1024) /* more than these */
+
+/* The sizes: multiples of 64 up to 1 KiB, then powers of two up to 512 KiB. */
+#define SMALL_STEP_BYTES ((size_t)64)
+#define SMALL_BYTES_MAX ((size_t)1024)
+#define SMALL_SIZES (SMALL_BYTES_MAX / SMALL_STEP_BYTES)
+#define LARGE_SIZES 9
+#define SIZES (SMALL_SIZES + LARGE_SIZES)
+#define SLAB_BYTES ((size_t)256 * 1024)
 
 struct block {
     union {
@@ -38,59 +45,69 @@ struct block {
 
 _Static_assert(sizeof(struct block) % 16 == 0, "a block's bytes are aligned");
 
-/* ---- Large ones ---- */
+/* ---- Spare ones ---- */
 
-/* Which of the sizes 2 KiB, 4 KiB ... holds so many bytes; WORLD_BLOCK_SIZES: none does, or it is
- * small. */
-static unsigned large_size_of(size_t bytes)
+/* Free blocks of each size, and what is left of the latest slab.  A new world starts with what the
+ * one before it left: what is in new memory behind its pattern was never anybody's business. */
+static struct block *spare[SIZES];
+static uint8_t *slab;
+static size_t slab_left;
+
+/* Which of the sizes holds so many bytes; SIZES: none does. */
+static size_t size_class(size_t bytes)
 {
 #if defined(__SANITIZE_ADDRESS__)
     (void)bytes;
-    return WORLD_BLOCK_SIZES;
+    return SIZES;
 #else
-    if (bytes <= LARGE_BYTES_MIN || bytes > LARGE_BYTES_MIN << WORLD_BLOCK_SIZES) {
-        return WORLD_BLOCK_SIZES;
+    if (bytes <= SMALL_BYTES_MAX) {
+        return (bytes - 1) / SMALL_STEP_BYTES;
     }
-    return (unsigned)(__builtin_clzll(LARGE_BYTES_MIN) - __builtin_clzll(bytes - 1));
+    if (bytes > SMALL_BYTES_MAX << LARGE_SIZES) {
+        return SIZES;
+    }
+    return SMALL_SIZES + (unsigned)(__builtin_clzll(SMALL_BYTES_MAX) - __builtin_clzll(bytes - 1));
 #endif
+}
+
+static struct block *cut_from_slab(size_t bytes)
+{
+    if (slab_left < bytes) {
+        slab = malloc(SLAB_BYTES); /* the rest of the one before is lost: less than 1 KiB */
+        slab_left = slab != NULL ? SLAB_BYTES : 0;
+        require(slab != NULL);
+    }
+    struct block *block = (struct block *)(void *)slab;
+    slab += bytes;
+    slab_left -= bytes;
+    return block;
 }
 
 static struct block *block_take(size_t size)
 {
     size_t bytes = sizeof(struct block) + size;
-    unsigned large = large_size_of(bytes);
-    if (large == WORLD_BLOCK_SIZES) {
+    size_t class = size_class(bytes);
+    if (class == SIZES) {
         return malloc(bytes);
     }
-    struct block *block = the_world != NULL ? the_world->blocks_spare[large] : NULL;
-    if (block == NULL) {
-        return malloc(LARGE_BYTES_MIN << (large + 1));
+    struct block *block = spare[class];
+    if (block != NULL) {
+        spare[class] = block->next_spare;
+        return block;
     }
-    the_world->blocks_spare[large] = block->next_spare;
-    return block;
+    return class < SMALL_SIZES ? cut_from_slab((class + 1) * SMALL_STEP_BYTES)
+                               : malloc(SMALL_BYTES_MAX << (class - SMALL_SIZES + 1));
 }
 
 static void block_give_back(struct block *block)
 {
-    unsigned large = large_size_of(sizeof *block + block->size);
-    if (large == WORLD_BLOCK_SIZES || the_world == NULL) {
+    size_t class = size_class(sizeof *block + block->size);
+    if (class == SIZES) {
         free(block);
         return;
     }
-    block->next_spare = the_world->blocks_spare[large];
-    the_world->blocks_spare[large] = block;
-}
-
-void memory_free_spare(struct sim_world *world)
-{
-    for (unsigned i = 0; i < WORLD_BLOCK_SIZES; i++) {
-        struct block *block = world->blocks_spare[i];
-        while (block != NULL) {
-            struct block *next = block->next_spare;
-            free(block);
-            block = next;
-        }
-    }
+    block->next_spare = spare[class];
+    spare[class] = block;
 }
 
 /* ---- Those of a process ---- */

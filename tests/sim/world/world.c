@@ -298,7 +298,6 @@ struct sim_world *sim_world_new(const struct sim_world_options *options)
     lines_init(&world->log);
     list_init(&world->connections);
     list_init(&world->acts);
-    list_init(&world->fibers_spare);
     prng_init(&world->network_prng, options->seed * 8 + 1);
     prng_init(&world->disk_prng, options->seed * 8 + 2);
     prng_init(&world->turn_prng, options->seed * 8 + 3);
@@ -326,8 +325,6 @@ void sim_world_free(struct sim_world *world)
     {
         own_free(container_of(node, struct act, node));
     }
-    fiber_free_spare(world);
-    memory_free_spare(world);
     sim_events_free(&world->events);
     lines_free(&world->log);
     trace_install(NULL, NULL, TRACE_INFO);
