@@ -12,8 +12,13 @@
  * index and high watermark never fall while a process lives durable-lost          what was durable
  * and committed is there after any restart, unless the atlas took the disk
  *
- * Entries are told apart by their terms, kept in runs.  After every event the groups of the host
- * that it stirred are looked at; one in which nothing moved costs a few comparisons.
+ * Entries are told apart by their terms, kept in runs.  After every event the groups of the shards
+ * that it stirred are looked at; one in which nothing moved costs a few comparisons.  Every rule is
+ * about what one replica has come to, next to what is known of all: it can only be broken by a step
+ * that moves a replica.  Replicas are moved by the turns of their own shard, which no other shard
+ * touches (make tsan looks for one that does), and by what is not a shard's turn, behind which all
+ * shards of the host are looked at.  What other replicas have, for commit-without-majority, is
+ * asked of them at the moment at which the leader counts it.
  *
  * Sources: Raft thesis, figure 3.2 (the five properties).
  */
@@ -54,38 +59,38 @@ struct term_begin {
     uint64_t previous_term;
 };
 
-/* A replica as it was seen last. */
+/* A replica as it was seen last; first what every look compares. */
 struct seen {
     uint64_t group_id;
     uint64_t look;  /* the latest at which it ran */
     uint32_t start; /* of the process */
-    uint32_t incarnation;
     bool is_leader;
     uint64_t term;
     uint64_t last;
-    uint64_t last_term; /* of that entry; 0: not known */
-    uint64_t saved;     /* or may have, once it does not run */
+    uint64_t saved; /* or may have, once it does not run */
     uint64_t commit;
     uint64_t high_watermark;
-    uint64_t durable; /* committed and durable here: must be there for ever */
+    uint32_t incarnation;
+    uint64_t last_term; /* of the entry at last; 0: not known */
+    uint64_t durable;   /* committed and durable here: must be there for ever */
 };
 
-/* Where the replicas of a shard were met at the last look, in the order of its table: nearly always
- * each is met there again, and need not be looked for. */
-struct places {
-    struct seen **seen; /* NULL: unknown */
-    size_t count;
+/* The replicas of a shard as they were seen last.  Where they were met then, in the order of its
+ * table, is kept: nearly always each is met there again, and need not be looked for. */
+struct shard_seen {
+    struct map seen;      /* by group */
+    struct seen **places; /* NULL in it: unknown */
+    size_t place_count;
+    uint64_t looks;
+    size_t met;   /* replicas that ran at the latest look */
+    size_t still; /* those of them that ran at the look before, too */
 };
 
 struct check_raft {
     struct drill *drill;
     struct map truths;
-    struct map seen[SWARM_BROKERS_MAX + 1]; /* by group */
-    struct places places[SWARM_BROKERS_MAX + 1][SWARM_SHARDS_MAX];
-    uint64_t looks[SWARM_BROKERS_MAX + 1]; /* at each host */
-    size_t met[SWARM_BROKERS_MAX + 1];     /* replicas that ran at the latest of these looks */
-    size_t still[SWARM_BROKERS_MAX + 1];   /* those of them that ran at the look before, too */
-    uint64_t hosts;                        /* bit per host: those that are looked at now */
+    struct shard_seen shards[SWARM_BROKERS_MAX + 1][SWARM_SHARDS_MAX];
+    uint32_t looked_at[SWARM_BROKERS_MAX + 1]; /* bit per shard: those that are looked at now */
     bool is_looking_on; /* nothing happened since the last look but a fault of the atlas */
     uint64_t commits;
 };
@@ -105,13 +110,19 @@ static struct truth *truth_of(struct check_raft *check, uint64_t group_id)
     return truth;
 }
 
-static struct seen *seen_of(struct check_raft *check, uint32_t host, uint64_t group_id)
+/* On every broker the same, as all have the same number of shards. */
+static uint32_t shard_of(const struct check_raft *check, uint64_t group_id)
 {
-    struct seen *seen = map_get(&check->seen[host], group_id);
+    return replica_shard_of_group(group_id, check->drill->swarm.shards);
+}
+
+static struct seen *seen_in(struct shard_seen *shard, uint64_t group_id)
+{
+    struct seen *seen = map_get(&shard->seen, group_id);
     if (seen == NULL) {
         seen = memory_allocate_zeroed(sizeof *seen);
         seen->group_id = group_id;
-        (void)map_put(&check->seen[host], group_id, seen);
+        (void)map_put(&shard->seen, group_id, seen);
     }
     return seen;
 }
@@ -209,9 +220,10 @@ static const struct raft *running_raft(struct check_raft *check, uint32_t host, 
 static bool may_have_saved(const struct check_raft *check, uint32_t host, const struct seen *seen,
                            uint64_t index)
 {
-    bool is_looked_at = (check->hosts >> host & 1) != 0;
+    uint32_t shard = shard_of(check, seen->group_id);
+    bool is_looked_at = (check->looked_at[host] >> shard & 1) != 0;
     bool ended_unseen =
-        is_looked_at && seen->look + 1 == check->looks[host] && !check->is_looking_on;
+        is_looked_at && seen->look + 1 == check->shards[host][shard].looks && !check->is_looking_on;
     bool is_new = seen->start != sim_host_starts(check->drill->hosts[host]);
     return seen->saved >= index || ended_unseen || is_new;
 }
@@ -235,7 +247,8 @@ static void check_majority(struct check_raft *check, const struct truth *truth, 
     }
     for (uint32_t i = 0; i < members->voter_count; i++) {
         uint32_t voter = members->voters[i];
-        const struct seen *seen = seen_of(check, voter, truth->id);
+        struct shard_seen *shard = &check->shards[voter][shard_of(check, truth->id)];
+        const struct seen *seen = seen_in(shard, truth->id);
         if (seen->start == 0) {
             return; /* what its earlier life saved is not known here any more */
         }
@@ -374,18 +387,12 @@ static void look(struct check_raft *check, uint32_t host, uint32_t start,
                  const struct replica_group *group, struct seen *seen)
 {
     const struct raft *raft = group->raft;
-    check->met[host]++;
-    check->still[host] += seen->look + 1 == check->looks[host] ? 1 : 0;
-    seen->look = check->looks[host];
-    if (is_unchanged(group, seen, start)) {
-        return;
-    }
     struct truth *truth = truth_of(check, group->id);
     if (seen->incarnation != group->incarnation ||
         (replica_group_is_joining(group) && raft_last_index(raft) < seen->last)) {
         /* Another life of the replica: its broker gave it up and got it back, or found it damaged.
          */
-        *seen = (struct seen){.group_id = group->id, .look = check->looks[host]};
+        *seen = (struct seen){.group_id = group->id, .look = seen->look};
     }
     bool is_new = seen->start != start;
     if (is_new) {
@@ -419,73 +426,97 @@ static void look(struct check_raft *check, uint32_t host, uint32_t start,
 
 /* Replicas that ended unseen since the last look have saved at most what there is by now.  None did
  * when all that met_before ran at that look still do. */
-static void note_ends(struct check_raft *check, uint32_t host, size_t met_before)
+static void note_ends(struct check_raft *check, struct shard_seen *shard, size_t met_before)
 {
-    if (check->still[host] == met_before) {
+    if (shard->still == met_before) {
         return;
     }
     size_t position = 0;
     struct seen *seen;
-    while ((seen = map_next(&check->seen[host], &position)) != NULL) {
-        if (seen->look + 1 == check->looks[host] && !check->is_looking_on) {
+    while ((seen = map_next(&shard->seen, &position)) != NULL) {
+        if (seen->look + 1 == shard->looks && !check->is_looking_on) {
             seen->saved = truth_of(check, seen->group_id)->last_most;
         }
     }
 }
 
-static struct seen *seen_at(struct check_raft *check, uint32_t host, struct places *places,
-                            size_t position, uint64_t group_id)
+static struct seen *seen_at(struct shard_seen *shard, size_t position, uint64_t group_id)
 {
-    if (position >= places->count) {
+    if (position >= shard->place_count) {
         size_t count = position * 2 + 16;
-        places->seen = memory_reallocate(places->seen, count * sizeof(struct seen *));
-        memset(places->seen + places->count, 0, (count - places->count) * sizeof(struct seen *));
-        places->count = count;
+        shard->places = memory_reallocate(shard->places, count * sizeof(struct seen *));
+        memset(shard->places + shard->place_count, 0,
+               (count - shard->place_count) * sizeof(struct seen *));
+        shard->place_count = count;
     }
-    struct seen *seen = places->seen[position];
+    struct seen *seen = shard->places[position];
     if (seen == NULL || seen->group_id != group_id) {
-        seen = seen_of(check, host, group_id);
-        places->seen[position] = seen;
+        seen = seen_in(shard, group_id);
+        shard->places[position] = seen;
     }
     return seen;
 }
 
-static void look_at_host(struct check_raft *check, uint32_t host)
+static void look_at_shard(struct check_raft *check, uint32_t host, uint32_t number)
 {
     struct broker *broker = sim_host_broker(check->drill->hosts[host]);
     uint32_t start = sim_host_starts(check->drill->hosts[host]);
-    check->met[host] = 0;
-    check->still[host] = 0;
-    require(broker == NULL || broker_shard_count(broker) <= SWARM_SHARDS_MAX);
-    for (uint32_t i = 0; broker != NULL && i < broker_shard_count(broker); i++) {
-        struct replica_manager *replicas = broker_shard_at(broker, i)->replicas;
-        struct places *places = &check->places[host][i];
-        const struct replica_group *group;
-        size_t position = 0;
-        while (replicas != NULL && (group = replica_group_next(replicas, &position)) != NULL) {
-            look(check, host, start, group, seen_at(check, host, places, position, group->id));
+    struct shard_seen *shard = &check->shards[host][number];
+    struct replica_manager *replicas =
+        broker == NULL ? NULL : broker_shard_at(broker, number)->replicas;
+    const struct replica_group *group;
+    size_t position = 0;
+    shard->met = 0;
+    shard->still = 0;
+    while (replicas != NULL && (group = replica_group_next(replicas, &position)) != NULL) {
+        struct seen *seen = seen_at(shard, position, group->id);
+        shard->met++;
+        shard->still += seen->look + 1 == shard->looks ? 1 : 0;
+        seen->look = shard->looks;
+        if (!is_unchanged(group, seen, start)) {
+            look(check, host, start, group, seen);
         }
     }
+}
+
+/* Those shards of a host are looked at in which something may have happened. */
+static void begin_looking(struct check_raft *check, uint32_t host)
+{
+    struct drill *drill = check->drill;
+    struct broker *broker = sim_host_broker(drill->hosts[host]);
+    require(host <= drill->swarm.brokers);
+    require(broker == NULL || broker_shard_count(broker) == drill->swarm.shards);
+    uint32_t stirred = sim_host_take_stirred(drill->hosts[host]);
+    stirred &= (UINT32_C(1) << drill->swarm.shards) - 1;
+    for (uint32_t left = stirred; left != 0; left &= left - 1) {
+        check->shards[host][__builtin_ctz(left)].looks++;
+    }
+    check->looked_at[host] = stirred;
 }
 
 void check_raft_run(struct check_raft *check)
 {
     struct drill *drill = check->drill;
-    size_t met_before[SWARM_BROKERS_MAX + 1];
-    check->hosts = sim_world_take_stirred(drill->world);
-    for (uint32_t host = 1; check->hosts != 0 && host <= drill->swarm.brokers; host++) {
-        check->looks[host] += check->hosts >> host & 1;
+    size_t met_before[SWARM_BROKERS_MAX + 1][SWARM_SHARDS_MAX];
+    uint64_t hosts = sim_world_take_stirred(drill->world); /* only brokers' hosts have processes */
+    for (uint64_t left = hosts; left != 0; left &= left - 1) {
+        begin_looking(check, (uint32_t)__builtin_ctzll(left));
     }
-    for (uint32_t host = 1; check->hosts != 0 && host <= drill->swarm.brokers; host++) {
-        if ((check->hosts >> host & 1) != 0) {
-            met_before[host] = check->met[host];
-            look_at_host(check, host);
+    for (uint64_t left = hosts; left != 0; left &= left - 1) {
+        uint32_t host = (uint32_t)__builtin_ctzll(left);
+        for (uint32_t shards = check->looked_at[host]; shards != 0; shards &= shards - 1) {
+            uint32_t number = (uint32_t)__builtin_ctz(shards);
+            met_before[host][number] = check->shards[host][number].met;
+            look_at_shard(check, host, number);
         }
     }
-    for (uint32_t host = 1; check->hosts != 0 && host <= drill->swarm.brokers; host++) {
-        if ((check->hosts >> host & 1) != 0) {
-            note_ends(check, host, met_before[host]);
+    for (uint64_t left = hosts; left != 0; left &= left - 1) {
+        uint32_t host = (uint32_t)__builtin_ctzll(left);
+        for (uint32_t shards = check->looked_at[host]; shards != 0; shards &= shards - 1) {
+            uint32_t number = (uint32_t)__builtin_ctz(shards);
+            note_ends(check, &check->shards[host][number], met_before[host][number]);
         }
+        check->looked_at[host] = 0;
     }
 }
 
@@ -506,26 +537,22 @@ struct check_raft *check_raft_new(struct drill *drill)
     struct check_raft *check = memory_allocate_zeroed(sizeof *check);
     check->drill = drill;
     map_init(&check->truths);
-    for (uint32_t i = 0; i <= SWARM_BROKERS_MAX; i++) {
-        map_init(&check->seen[i]);
-    }
     return check;
 }
 
 static void forget_host(struct check_raft *check, uint32_t host)
 {
-    size_t position = 0;
-    struct seen *seen;
-    while ((seen = map_next(&check->seen[host], &position)) != NULL) {
-        memory_free(seen);
-    }
-    map_free(&check->seen[host]);
-    map_init(&check->seen[host]);
     for (uint32_t i = 0; i < SWARM_SHARDS_MAX; i++) {
-        memory_free(check->places[host][i].seen);
-        check->places[host][i] = (struct places){0};
+        struct shard_seen *shard = &check->shards[host][i];
+        size_t position = 0;
+        struct seen *seen;
+        while ((seen = map_next(&shard->seen, &position)) != NULL) {
+            memory_free(seen);
+        }
+        map_free(&shard->seen);
+        memory_free(shard->places);
+        *shard = (struct shard_seen){.looks = shard->looks};
     }
-    check->met[host] = 0;
 }
 
 void check_raft_injured(struct check_raft *check, uint32_t host)
@@ -552,7 +579,6 @@ void check_raft_free(struct check_raft *check)
     map_free(&check->truths);
     for (uint32_t i = 0; i <= SWARM_BROKERS_MAX; i++) {
         forget_host(check, i);
-        map_free(&check->seen[i]);
     }
     memory_free(check);
 }

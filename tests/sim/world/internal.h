@@ -82,6 +82,7 @@ struct sim_host {
     enum sim_end end;
     char end_reason[512];
     uint32_t starts;
+    uint32_t stirred_shards; /* sim_host_take_stirred() */
 
     uint64_t clock_base_ns;
     int64_t drift_ppm;
@@ -157,7 +158,8 @@ static inline bool sim_happens(struct prng *prng, uint32_t ppm)
 
 /* ---- world.c ---- */
 void world_digest(struct sim_world *world, uint64_t value);
-void world_stir(const struct sim_host *host);
+void world_stir(struct sim_host *host); /* all its shards */
+void world_stir_shard(struct sim_host *host, uint32_t shard);
 void lines_init(struct sim_log *log);
 void lines_free(struct sim_log *log);
 

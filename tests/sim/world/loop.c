@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "io/shard.h"
 #include "kernel.h"
 #include "loop_parts.h"
 
@@ -143,7 +144,11 @@ static void loop_turn_due(struct sim_event *event)
     if (process == NULL) {
         loop_enter_turn(loop);
     } else {
-        world_stir(loop->host);
+        if (loop->shard != NULL) {
+            world_stir_shard(loop->host, shard_id(loop->shard));
+        } else {
+            world_stir(loop->host);
+        }
         if (_setjmp(world->turn_exit) == 0) {
             loop_enter_turn(loop);
         }

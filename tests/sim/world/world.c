@@ -356,15 +356,29 @@ bool sim_world_step(struct sim_world *world)
     return true;
 }
 
-void world_stir(const struct sim_host *host)
+void world_stir(struct sim_host *host)
 {
     host->world->stirred |= UINT64_C(1) << host->number;
+    host->stirred_shards = UINT32_MAX;
+}
+
+void world_stir_shard(struct sim_host *host, uint32_t shard)
+{
+    host->world->stirred |= UINT64_C(1) << host->number;
+    host->stirred_shards |= UINT32_C(1) << shard;
 }
 
 uint64_t sim_world_take_stirred(struct sim_world *world)
 {
     uint64_t stirred = world->stirred;
     world->stirred = 0;
+    return stirred;
+}
+
+uint32_t sim_host_take_stirred(struct sim_host *host)
+{
+    uint32_t stirred = host->stirred_shards;
+    host->stirred_shards = 0;
     return stirred;
 }
 

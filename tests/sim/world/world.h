@@ -116,8 +116,11 @@ void sim_world_free(struct sim_world *world);
  * False when nothing is left to happen, or sim_world_failure() holds a text. */
 bool sim_world_step(struct sim_world *world);
 /* For checkers, between events: a bit for the number of each host whose process turned, began or
- * ended since this was asked last; others are as they were. */
+ * ended since this was asked last; others are as they were.  And of such a host a bit for each
+ * shard that turned: all of them when something else than a shard's turn ran, or a process began or
+ * ended.  What belongs to the other shards is as it was, as no shard touches another one's. */
 uint64_t sim_world_take_stirred(struct sim_world *world);
+uint32_t sim_host_take_stirred(struct sim_host *host);
 /* Steps until the time has come (true) or the world has failed or come to rest (false). */
 bool sim_world_run_until(struct sim_world *world, uint64_t now_ns);
 /* True time since the world began; hosts see it through their clocks. */
