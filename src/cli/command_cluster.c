@@ -3,6 +3,7 @@
  * command_cluster.c -- flotilla cluster decommission: takes a broker out of the cluster and shows
  * how it gets on, or lets it stay after all.
  */
+#include "cli/cluster_view.h"
 #include "cli/kafka_request.h"
 #include "wire/error.h"
 #include "wire/recommission_broker.h"
@@ -13,7 +14,6 @@
 #include <time.h>
 
 #define LOOK_NS 500000000L
-#define LOOK_TIMEOUT_MS 5000
 #define VERSION 0
 #define ASK_AGAIN (-1) /* beside enum tool_status */
 
@@ -92,62 +92,26 @@ static int ask_until_known(const struct tool_options *options, long long broker_
 
 /* ---- Progress ---- */
 
-struct look {
-    struct tool_options options;
-    long long broker_id;
-    bool is_answered; /* by the controller leader */
-    bool is_there;
-    bool is_leaving;
-    long long replicas;
-};
-
-/* Only the controller leader's word counts: others may be behind. */
-static void look_at(const char *address, void *context)
-{
-    struct look *look = context;
-    char error[256];
-    json_t *status = tool_admin_get(&look->options, address, "/v1/cluster", error, sizeof error);
-    json_t *controller = json_object_get(status, "controller");
-    json_t *self = json_object_get(status, "broker");
-    if (json_integer_value(controller) == 0 ||
-        json_integer_value(controller) != json_integer_value(self)) {
-        json_decref(status);
-        return;
-    }
-    look->is_answered = true;
-    look->is_there = false;
-    size_t position;
-    json_t *broker;
-    json_array_foreach(json_object_get(status, "brokers"), position, broker)
-    {
-        if (json_integer_value(json_object_get(broker, "id")) == look->broker_id) {
-            look->is_there = true;
-            look->is_leaving = json_is_true(json_object_get(broker, "leaving"));
-            look->replicas = (long long)json_integer_value(json_object_get(broker, "replicas"));
-        }
-    }
-    json_decref(status);
-}
-
 static int follow(const struct tool_options *options, long long broker_id)
 {
-    struct look look = {.options = *options, .broker_id = broker_id};
     const struct timespec pause = {.tv_nsec = LOOK_NS};
     long long shown = -1;
-    look.options.timeout_ms =
-        options->timeout_ms < LOOK_TIMEOUT_MS ? options->timeout_ms : LOOK_TIMEOUT_MS;
     for (;;) {
-        look.is_answered = false;
-        tool_admin_each(options, look_at, &look);
-        if (look.is_answered && !look.is_there) {
+        json_t *view = cluster_view(options);
+        json_t *broker = cluster_view_broker(view, broker_id);
+        bool is_gone = view != NULL && broker == NULL;
+        bool stays = broker != NULL && !json_is_true(json_object_get(broker, "leaving"));
+        long long replicas = (long long)json_integer_value(json_object_get(broker, "replicas"));
+        if (broker != NULL && !stays && replicas != shown && tool_shows_progress(options)) {
+            fprintf(stderr, "broker %lld: %lld replicas to move\n", broker_id, replicas);
+            shown = replicas;
+        }
+        json_decref(view);
+        if (is_gone) {
             return TOOL_DONE;
         }
-        if (look.is_answered && !look.is_leaving) {
+        if (stays) {
             return tool_fail("broker %lld is to stay: its leaving was cancelled", broker_id);
-        }
-        if (look.is_answered && look.replicas != shown && tool_shows_progress(options)) {
-            fprintf(stderr, "broker %lld: %lld replicas to move\n", broker_id, look.replicas);
-            shown = look.replicas;
         }
         nanosleep(&pause, NULL);
     }

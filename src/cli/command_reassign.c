@@ -3,26 +3,17 @@
  * command_reassign.c -- flotilla topic reassign: moves the replicas of a topic's partitions, shows
  * what is being moved, and takes it back.
  */
-#include "cli/kafka_request.h"
-#include "wire/alter_partition_reassignments.h"
+#include "cli/reassignment.h"
+#include "cli/tool.h"
 #include "wire/error.h"
-#include "wire/list_partition_reassignments.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define ALTER_VERSION 0
-#define LIST_VERSION 0
 #define REPLICAS_MAX 15
 #define WAIT_POLL_US 500000
-
-typedef struct alter_partition_reassignments_request_reassignable_topic asked_topic;
-typedef struct alter_partition_reassignments_request_reassignable_partition asked_partition;
-typedef struct list_partition_reassignments_response_ongoing_topic_reassignment listed_topic;
-typedef struct list_partition_reassignments_response_ongoing_partition_reassignment
-    listed_partition;
 
 struct reassign_wish {
     const char *topic;
@@ -32,73 +23,6 @@ struct reassign_wish {
     int32_t broker_count;
     int64_t replication_factor;
 };
-
-static int refused(const char *place, int16_t code, struct wire_string message)
-{
-    if (message.length > 0) {
-        return tool_fail("%s: %.*s", place, (int)message.length, message.data);
-    }
-    return tool_fail("%s: %s", place, wire_error_text((enum wire_error)code));
-}
-
-/* ---- What is being moved ---- */
-
-static json_t *ids_of(const int32_t *ids, int32_t count)
-{
-    json_t *list = json_array();
-    for (int32_t i = 0; i < count; i++) {
-        json_array_append_new(list, json_integer(ids[i]));
-    }
-    return list;
-}
-
-/* [{topic, partition, replicas, adding, removing}], or NULL after a message. */
-static json_t *moving_partitions(const struct tool_options *options, const char *topic)
-{
-    struct list_partition_reassignments_request request;
-    struct list_partition_reassignments_response response;
-    struct wire_writer body;
-    struct kafka_answer answer;
-    char error[512];
-    list_partition_reassignments_request_init(&request);
-    request.timeout_ms = options->timeout_ms;
-    request.topics_count = -1;
-    wire_writer_init(&body, 64);
-    list_partition_reassignments_request_encode(&request, LIST_VERSION, &body);
-    if (!kafka_request_ask(options, LIST_PARTITION_REASSIGNMENTS_TYPE, LIST_VERSION, &body, &answer,
-                           error, sizeof error)) {
-        tool_fail("%s", error);
-        return NULL;
-    }
-    json_t *rows = NULL;
-    if (!list_partition_reassignments_response_decode(&response, LIST_VERSION, &answer.cursor)) {
-        tool_fail("an answer that makes no sense");
-    } else if (response.error_code != WIRE_ERROR_NONE) {
-        refused("the cluster", response.error_code, response.error_message);
-    } else {
-        rows = json_array();
-    }
-    for (int32_t i = 0; rows != NULL && i < response.topics_count; i++) {
-        const listed_topic *listed = &response.topics[i];
-        if (topic != NULL && (strlen(topic) != (size_t)listed->name.length ||
-                              memcmp(topic, listed->name.data, strlen(topic)) != 0)) {
-            continue;
-        }
-        for (int32_t j = 0; j < listed->partitions_count; j++) {
-            const listed_partition *row = &listed->partitions[j];
-            json_array_append_new(
-                rows,
-                json_pack("{so si so so so}", "topic",
-                          json_stringn(listed->name.data, (size_t)listed->name.length), "partition",
-                          row->partition_index, "replicas",
-                          ids_of(row->replicas, row->replicas_count), "adding",
-                          ids_of(row->adding_replicas, row->adding_replicas_count), "removing",
-                          ids_of(row->removing_replicas, row->removing_replicas_count)));
-        }
-    }
-    kafka_answer_free(&answer);
-    return rows;
-}
 
 static void print_ids(const char *label, const json_t *ids)
 {
@@ -116,7 +40,7 @@ static void print_ids(const char *label, const json_t *ids)
 
 static int list_moving(const struct tool_options *options, const char *topic)
 {
-    json_t *rows = moving_partitions(options, topic);
+    json_t *rows = reassignment_list(options, topic);
     if (rows == NULL) {
         return TOOL_FAILED;
     }
@@ -148,7 +72,7 @@ static int wait_until_moved(const struct tool_options *options, const char *topi
     bool shows_progress = tool_shows_progress(options);
     for (int64_t waited_us = 0; waited_us <= (int64_t)options->timeout_ms * 1000;
          waited_us += WAIT_POLL_US) {
-        json_t *rows = moving_partitions(options, topic);
+        json_t *rows = reassignment_list(options, topic);
         if (rows == NULL) {
             return TOOL_FAILED;
         }
@@ -201,14 +125,14 @@ static void choose_replicas(const struct reassign_wish *wish, int32_t number, in
 
 /* Every partition's own answer: a cancelled topic has partitions that were not being moved, which
  * is no failure when others were. */
-static int judge(const struct reassign_wish *wish,
-                 const struct alter_partition_reassignments_response *response)
+static int judge(const struct alter_partition_reassignments_response *response, void *context)
 {
+    const struct reassign_wish *wish = context;
     int status = TOOL_DONE;
     int32_t idle = 0;
     int32_t count = 0;
     if (response->error_code != WIRE_ERROR_NONE) {
-        return refused("the cluster", response->error_code, response->error_message);
+        return reassignment_refused("the cluster", response->error_code, response->error_message);
     }
     for (int32_t i = 0; i < response->responses_count; i++) {
         for (int32_t j = 0; j < response->responses[i].partitions_count; j++) {
@@ -220,7 +144,7 @@ static int judge(const struct reassign_wish *wish,
                 idle++;
             } else if (row->error_code != WIRE_ERROR_NONE) {
                 snprintf(place, sizeof place, "%s-%d", wish->topic, row->partition_index);
-                status = refused(place, row->error_code, row->error_message);
+                status = reassignment_refused(place, row->error_code, row->error_message);
             }
         }
     }
@@ -230,44 +154,13 @@ static int judge(const struct reassign_wish *wish,
     return status;
 }
 
-static int ask(const struct tool_options *options, const struct reassign_wish *wish,
-               asked_partition *partitions, int32_t count)
-{
-    struct alter_partition_reassignments_request request;
-    struct alter_partition_reassignments_response response;
-    struct kafka_answer answer;
-    struct wire_writer body;
-    char error[512];
-    asked_topic topic = {.name = {wish->topic, (int32_t)strlen(wish->topic)},
-                         .partitions = partitions,
-                         .partitions_count = count};
-    alter_partition_reassignments_request_init(&request);
-    request.timeout_ms = options->timeout_ms;
-    request.topics = &topic;
-    request.topics_count = 1;
-    wire_writer_init(&body, 256);
-    alter_partition_reassignments_request_encode(&request, ALTER_VERSION, &body);
-    if (!kafka_request_ask(options, ALTER_PARTITION_REASSIGNMENTS_TYPE, ALTER_VERSION, &body,
-                           &answer, error, sizeof error)) {
-        return tool_fail("%s", error);
-    }
-    int status = TOOL_FAILED;
-    if (alter_partition_reassignments_response_decode(&response, ALTER_VERSION, &answer.cursor)) {
-        status = judge(wish, &response);
-    } else {
-        tool_fail("an answer that makes no sense");
-    }
-    kafka_answer_free(&answer);
-    return status;
-}
-
-static int carry_out(const struct tool_options *options, const struct reassign_wish *wish)
+static int carry_out(const struct tool_options *options, struct reassign_wish *wish)
 {
     int total = wish->partition >= 0 ? 1 : tool_count_partitions(options, wish->topic);
     if (total < 1) {
         return TOOL_FAILED;
     }
-    asked_partition *partitions = calloc((size_t)total, sizeof *partitions);
+    struct reassignment_partition *partitions = calloc((size_t)total, sizeof *partitions);
     int32_t *replicas = calloc((size_t)total * REPLICAS_MAX, sizeof *replicas);
     for (int32_t i = 0; i < total; i++) {
         int32_t number = wish->partition >= 0 ? (int32_t)wish->partition : i;
@@ -278,7 +171,7 @@ static int carry_out(const struct tool_options *options, const struct reassign_w
             choose_replicas(wish, number, partitions[i].replicas);
         }
     }
-    int status = ask(options, wish, partitions, total);
+    int status = reassignment_ask(options, wish->topic, partitions, total, judge, wish);
     free(partitions);
     free(replicas);
     return status;

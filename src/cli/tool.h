@@ -61,6 +61,7 @@ int command_group_delete(const struct tool_options *options);
 int command_group_reset_offsets(const struct tool_options *options);
 int command_produce(const struct tool_options *options);
 int command_consume(const struct tool_options *options);
+int command_cluster_add(const struct tool_options *options);
 int command_cluster_decommission(const struct tool_options *options);
 int command_cluster_status(const struct tool_options *options);
 int command_raft_status(const struct tool_options *options);

@@ -1,5 +1,6 @@
 """Brokers come and go: a cluster grows and shrinks under acknowledged load while brokers are killed, the
 controller group's voters follow, and a broker whose disk was lost is filled again without losing a promise."""
+import json
 import shutil
 
 import pytest
@@ -111,6 +112,39 @@ def test_three_to_five_to_three_under_load(three):
     assert set(rows(three)) == rest
     wait_for(lambda: all(on == rest for on in holders(three).values()), "replicas on those that stay")
     prove(three, load)
+
+
+def test_an_added_broker_takes_its_share(three):
+    three.create_topic(TOPIC, 8, 3)
+    three.create_topic("single", 3, 1)
+    load = Load(three, TOPIC)
+    load.wait_for_progress()
+    missing = three.tool("cluster", "add", 4, "--timeout-ms", 600, check=False)
+    assert missing.returncode == 1 and "broker 4 is not in the cluster, or down: start flotillad" in missing.stderr
+    assert three.tool("cluster", "add", "four", check=False).returncode == 2
+    assert three.tool("cluster", "add", check=False).returncode == 2
+    add_broker(three, 4)
+    assert json.loads(three.tool("cluster", "add", 4, "--no-move", "-o", "json").stdout) == {
+        "broker": 4, "outcome": "added", "moved": 0}
+    assert rows(three)[4]["replicas"] == 0
+    assert three.tool("cluster", "add", 4).stdout == "broker 4: added, 6 replicas moved\n"  # of 27
+    wait_for(lambda: rows(three)[4]["replicas"] == 6, "what moved is told by all")
+    assert sum(row["replicas"] for row in rows(three).values()) == 27
+    assert all(len(on) == 3 for on in holders(three).values())
+    assert three.tool("cluster", "add", 4).stdout == "broker 4: added, 0 replicas moved\n"
+    prove(three, load)
+
+
+def test_a_broker_that_leaves_is_not_added(three):
+    add_broker(three, 4)
+    three.wait_until_ready()
+    three.create_topic(TOPIC, 4, 3)
+    three.brokers[3].kill()  # so that it finds no room for some replicas, and goes on leaving
+    three.tool("cluster", "decommission", 4, "--no-wait")
+    wait_for(lambda: rows(three)[4]["leaving"], "broker 4 leaves")
+    refused = three.tool("cluster", "add", 4, check=False)
+    assert refused.returncode == 1 and "flotilla cluster decommission 4 --cancel" in refused.stderr
+    three.tool("cluster", "decommission", 4, "--cancel")
 
 
 def test_refused_when_too_few_would_remain(three):

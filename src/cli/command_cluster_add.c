@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * command_cluster_add.c -- flotilla cluster add: waits until a broker that was started is in the
+ * cluster, and moves a fair share of the replicas to it.
+ *
+ * It keeps no state: what was begun goes on in the cluster when the command ends, and started again
+ * it plans anew from what the cluster has come to.
+ */
+#include "base/memory.h"
+#include "cli/cluster_view.h"
+#include "cli/fair_share.h"
+#include "cli/reassignment.h"
+#include "wire/error.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define LOOK_MS 500
+#define UNDER_WAY_MAX 16 /* as many as a broker that leaves has */
+
+struct addition {
+    const struct tool_options *options;
+    int32_t broker_id;
+    struct fair_share_broker *brokers;
+    size_t broker_count;
+    const rd_kafka_metadata_t *metadata;
+    struct fair_share_partition *partitions; /* all of them, in the metadata's order */
+    size_t partition_count;
+    size_t planned;
+    size_t moved; /* asked for and not under way any more */
+};
+
+static void pause_look(void)
+{
+    const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
+    nanosleep(&pause, NULL);
+}
+
+/* ---- Until it is there ---- */
+
+/* The controller leader's view in which the broker is live, or NULL after a message. */
+static json_t *wait_until_live(const struct tool_options *options, long long broker_id)
+{
+    bool is_told = false;
+    bool is_reached = false;
+    for (int64_t waited_ms = 0; waited_ms <= options->timeout_ms; waited_ms += LOOK_MS) {
+        json_t *view = cluster_view(options);
+        json_t *broker = cluster_view_broker(view, broker_id);
+        if (json_is_true(json_object_get(broker, "leaving"))) {
+            json_decref(view);
+            tool_fail("broker %lld is leaving; flotilla cluster decommission %lld --cancel lets it "
+                      "stay",
+                      broker_id, broker_id);
+            return NULL;
+        }
+        if (json_is_true(json_object_get(broker, "live"))) {
+            return view;
+        }
+        is_reached = is_reached || view != NULL;
+        json_decref(view);
+        if (!is_told && tool_shows_progress(options)) {
+            fprintf(stderr, "waiting for broker %lld\n", broker_id);
+            is_told = true;
+        }
+        pause_look();
+    }
+    if (!is_reached) {
+        tool_fail("no controller leader at %s", options->admin);
+        return NULL;
+    }
+    tool_fail(
+        "broker %lld is not in the cluster, or down: start flotillad with the cluster's name, "
+        "broker_id: %lld, an empty data_directory, a certificate, and controllers naming a "
+        "broker that runs",
+        broker_id, broker_id);
+    return NULL;
+}
+
+/* ---- The plan ---- */
+
+/* The racks stay the view's. */
+static void gather_brokers(struct addition *addition, const json_t *view)
+{
+    const json_t *rows = json_object_get(view, "brokers");
+    size_t position;
+    json_t *row;
+    addition->brokers = memory_allocate(json_array_size(rows) * sizeof *addition->brokers);
+    json_array_foreach(rows, position, row)
+    {
+        if (json_is_true(json_object_get(row, "live")) &&
+            !json_is_true(json_object_get(row, "leaving"))) {
+            addition->brokers[addition->broker_count++] = (struct fair_share_broker){
+                .id = (int32_t)json_integer_value(json_object_get(row, "id")),
+                .rack = json_string_value(json_object_get(row, "rack"))};
+        }
+    }
+}
+
+static bool is_listed(const json_t *moving, const char *topic, int32_t partition)
+{
+    size_t position;
+    json_t *row;
+    json_array_foreach(moving, position, row)
+    {
+        if (json_integer_value(json_object_get(row, "partition")) == partition &&
+            strcmp(json_string_value(json_object_get(row, "topic")), topic) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void gather_partitions(struct addition *addition, const json_t *moving)
+{
+    const rd_kafka_metadata_t *metadata = addition->metadata;
+    size_t count = 0;
+    for (int i = 0; i < metadata->topic_cnt; i++) {
+        count += (size_t)metadata->topics[i].partition_cnt;
+    }
+    addition->partitions = memory_allocate((count + 1) * sizeof *addition->partitions);
+    for (int i = 0; i < metadata->topic_cnt; i++) {
+        const rd_kafka_metadata_topic_t *topic = &metadata->topics[i];
+        for (int j = 0; j < topic->partition_cnt; j++) {
+            const rd_kafka_metadata_partition_t *from = &topic->partitions[j];
+            struct fair_share_partition *to = &addition->partitions[addition->partition_count++];
+            *to = (struct fair_share_partition){.topic = (uint32_t)i};
+            to->is_moving = from->replica_cnt > FAIR_SHARE_REPLICAS_MAX ||
+                            is_listed(moving, topic->topic, from->id);
+            for (int k = 0; k < from->replica_cnt && k < FAIR_SHARE_REPLICAS_MAX; k++) {
+                to->replicas[to->replica_count++] = from->replicas[k];
+            }
+        }
+    }
+}
+
+/* ---- The moves ---- */
+
+static int judge(const struct alter_partition_reassignments_response *response, void *context)
+{
+    const char *place = context;
+    if (response->error_code != WIRE_ERROR_NONE) {
+        return reassignment_refused(place, response->error_code, response->error_message);
+    }
+    for (int32_t i = 0; i < response->responses_count; i++) {
+        for (int32_t j = 0; j < response->responses[i].partitions_count; j++) {
+            const struct alter_partition_reassignments_response_reassignable_partition_response
+                *row = &response->responses[i].partitions[j];
+            if (row->error_code != WIRE_ERROR_NONE) {
+                return reassignment_refused(place, row->error_code, row->error_message);
+            }
+        }
+    }
+    return TOOL_DONE;
+}
+
+static int ask_for(const struct addition *addition, const char *topic, int32_t number,
+                   struct fair_share_partition *planned)
+{
+    char place[300];
+    struct reassignment_partition partition = {.partition_index = number,
+                                               .replicas = planned->replicas,
+                                               .replicas_count = planned->replica_count};
+    snprintf(place, sizeof place, "%s-%d", topic, number);
+    return reassignment_ask(addition->options, topic, &partition, 1, judge, place);
+}
+
+/* How many partitions are being moved to the broker; -1 after a message. */
+static int64_t count_under_way(const struct addition *addition)
+{
+    json_t *moving = reassignment_list(addition->options, NULL);
+    if (moving == NULL) {
+        return -1;
+    }
+    int64_t count = 0;
+    size_t position;
+    json_t *row;
+    json_array_foreach(moving, position, row)
+    {
+        size_t place;
+        json_t *id;
+        json_array_foreach(json_object_get(row, "adding"), place, id)
+        {
+            count += json_integer_value(id) == addition->broker_id;
+        }
+    }
+    json_decref(moving);
+    return count;
+}
+
+/* Until fewer than room partitions are under way; asked: how many were asked for. */
+static int wait_for_room(struct addition *addition, size_t asked, int64_t room)
+{
+    for (;;) {
+        int64_t count = count_under_way(addition);
+        if (count < 0) {
+            return TOOL_FAILED;
+        }
+        addition->moved = asked > (size_t)count ? asked - (size_t)count : 0;
+        if (tool_shows_progress(addition->options)) {
+            fprintf(stderr, "\r\033[Kbroker %d: %zu of %zu replicas moved", addition->broker_id,
+                    addition->moved, addition->planned);
+        }
+        if (count < room) {
+            return TOOL_DONE;
+        }
+        pause_look();
+    }
+}
+
+static int carry_out(struct addition *addition)
+{
+    int status = TOOL_DONE;
+    size_t asked = 0;
+    size_t position = 0;
+    for (int i = 0; i < addition->metadata->topic_cnt; i++) {
+        const rd_kafka_metadata_topic_t *topic = &addition->metadata->topics[i];
+        for (int j = 0; j < topic->partition_cnt; j++) {
+            struct fair_share_partition *planned = &addition->partitions[position++];
+            if (!planned->is_planned || status != TOOL_DONE) {
+                continue;
+            }
+            status = ask_for(addition, topic->topic, topic->partitions[j].id, planned);
+            asked += status == TOOL_DONE;
+            if (status == TOOL_DONE && asked % UNDER_WAY_MAX == 0) {
+                status = wait_for_room(addition, asked, 1);
+            }
+        }
+    }
+    int ended = wait_for_room(addition, asked, 1); /* what is under way, also after a refusal */
+    if (tool_shows_progress(addition->options)) {
+        fprintf(stderr, "\r\033[K");
+    }
+    return status != TOOL_DONE ? status : ended;
+}
+
+static int move_share(struct addition *addition, const json_t *view)
+{
+    const struct tool_options *options = addition->options;
+    json_t *moving = reassignment_list(options, NULL);
+    rd_kafka_t *client =
+        moving == NULL ? NULL : tool_client(options, RD_KAFKA_PRODUCER, NULL, NULL);
+    int status = TOOL_FAILED;
+    if (client != NULL) {
+        rd_kafka_resp_err_t error =
+            rd_kafka_metadata(client, 1, NULL, &addition->metadata, options->timeout_ms);
+        if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            tool_fail("no metadata from %s: %s", options->brokers, rd_kafka_err2str(error));
+        } else {
+            gather_brokers(addition, view);
+            gather_partitions(addition, moving);
+            addition->planned =
+                fair_share_plan(addition->partitions, addition->partition_count, addition->brokers,
+                                addition->broker_count, addition->broker_id);
+            status = carry_out(addition);
+            rd_kafka_metadata_destroy(addition->metadata);
+        }
+        rd_kafka_destroy(client);
+    }
+    json_decref(moving);
+    memory_free(addition->brokers);
+    memory_free(addition->partitions);
+    return status;
+}
+
+int command_cluster_add(const struct tool_options *options)
+{
+    static const char flags[] = "--no-move";
+    int64_t broker_id;
+    if (!tool_check_options(options, "", flags, 1)) {
+        return TOOL_USAGE;
+    }
+    const char *text = tool_positional(options, 0, flags);
+    if (text == NULL) {
+        return tool_usage("cluster add needs a broker's id");
+    }
+    if (!tool_parse_number("the broker's id", text, 1, INT32_MAX, &broker_id)) {
+        return TOOL_USAGE;
+    }
+    json_t *view = wait_until_live(options, broker_id);
+    if (view == NULL) {
+        return TOOL_FAILED;
+    }
+    struct addition addition = {.options = options, .broker_id = (int32_t)broker_id};
+    int status = tool_has_flag(options, "--no-move") ? TOOL_DONE : move_share(&addition, view);
+    json_decref(view);
+    if (status != TOOL_DONE) {
+        return status;
+    }
+    if (options->json) {
+        tool_print_json(json_pack("{sI ss sI}", "broker", (json_int_t)broker_id, "outcome", "added",
+                                  "moved", (json_int_t)addition.moved));
+    } else {
+        printf("broker %lld: added, %zu replicas moved\n", (long long)broker_id, addition.moved);
+    }
+    return TOOL_DONE;
+}
