@@ -28,8 +28,16 @@ struct addition {
     struct fair_share_partition *partitions; /* all of them, in the metadata's order */
     size_t partition_count;
     size_t planned;
+    int64_t room; /* how many more may be under way */
     size_t moved; /* asked for and not under way any more */
 };
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 static void pause_look(void)
 {
@@ -44,7 +52,9 @@ static json_t *wait_until_live(const struct tool_options *options, long long bro
 {
     bool is_told = false;
     bool is_reached = false;
-    for (int64_t waited_ms = 0; waited_ms <= options->timeout_ms; waited_ms += LOOK_MS) {
+    int64_t begin_ms = now_ms();
+    for (bool is_over = false; !is_over;) {
+        is_over = now_ms() - begin_ms > options->timeout_ms;
         json_t *view = cluster_view(options);
         json_t *broker = cluster_view_broker(view, broker_id);
         if (json_is_true(json_object_get(broker, "leaving"))) {
@@ -88,16 +98,16 @@ static void gather_brokers(struct addition *addition, const json_t *view)
     addition->brokers = memory_allocate(json_array_size(rows) * sizeof *addition->brokers);
     json_array_foreach(rows, position, row)
     {
-        if (json_is_true(json_object_get(row, "live")) &&
-            !json_is_true(json_object_get(row, "leaving"))) {
-            addition->brokers[addition->broker_count++] = (struct fair_share_broker){
-                .id = (int32_t)json_integer_value(json_object_get(row, "id")),
-                .rack = json_string_value(json_object_get(row, "rack"))};
-        }
+        addition->brokers[addition->broker_count++] = (struct fair_share_broker){
+            .id = (int32_t)json_integer_value(json_object_get(row, "id")),
+            .rack = json_string_value(json_object_get(row, "rack")),
+            .takes_part = json_is_true(json_object_get(row, "live")) &&
+                          !json_is_true(json_object_get(row, "leaving"))};
     }
 }
 
-static bool is_listed(const json_t *moving, const char *topic, int32_t partition)
+/* The partition's row of what is being moved, or NULL. */
+static json_t *find_moving(const json_t *moving, const char *topic, int32_t partition)
 {
     size_t position;
     json_t *row;
@@ -105,10 +115,35 @@ static bool is_listed(const json_t *moving, const char *topic, int32_t partition
     {
         if (json_integer_value(json_object_get(row, "partition")) == partition &&
             strcmp(json_string_value(json_object_get(row, "topic")), topic) == 0) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+static bool is_removed(const json_t *row, int32_t broker_id)
+{
+    size_t position;
+    json_t *id;
+    json_array_foreach(json_object_get(row, "removing"), position, id)
+    {
+        if (json_integer_value(id) == broker_id) {
             return true;
         }
     }
     return false;
+}
+
+/* The metadata names those that are added and those that are removed alike. */
+static void gather_partition(struct fair_share_partition *to,
+                             const rd_kafka_metadata_partition_t *from, const json_t *row)
+{
+    to->is_moving = row != NULL || from->replica_cnt > FAIR_SHARE_REPLICAS_MAX;
+    for (int i = 0; i < from->replica_cnt && to->replica_count < FAIR_SHARE_REPLICAS_MAX; i++) {
+        if (!is_removed(row, from->replicas[i])) {
+            to->replicas[to->replica_count++] = from->replicas[i];
+        }
+    }
 }
 
 static void gather_partitions(struct addition *addition, const json_t *moving)
@@ -125,11 +160,7 @@ static void gather_partitions(struct addition *addition, const json_t *moving)
             const rd_kafka_metadata_partition_t *from = &topic->partitions[j];
             struct fair_share_partition *to = &addition->partitions[addition->partition_count++];
             *to = (struct fair_share_partition){.topic = (uint32_t)i};
-            to->is_moving = from->replica_cnt > FAIR_SHARE_REPLICAS_MAX ||
-                            is_listed(moving, topic->topic, from->id);
-            for (int k = 0; k < from->replica_cnt && k < FAIR_SHARE_REPLICAS_MAX; k++) {
-                to->replicas[to->replica_count++] = from->replicas[k];
-            }
+            gather_partition(to, from, find_moving(moving, topic->topic, from->id));
         }
     }
 }
@@ -188,8 +219,8 @@ static int64_t count_under_way(const struct addition *addition)
     return count;
 }
 
-/* Until fewer than room partitions are under way; asked: how many were asked for. */
-static int wait_for_room(struct addition *addition, size_t asked, int64_t room)
+/* Until fewer than bound partitions are under way; asked: how many were asked for. */
+static int wait_for_room(struct addition *addition, size_t asked, int64_t bound)
 {
     for (;;) {
         int64_t count = count_under_way(addition);
@@ -201,7 +232,8 @@ static int wait_for_room(struct addition *addition, size_t asked, int64_t room)
             fprintf(stderr, "\r\033[Kbroker %d: %zu of %zu replicas moved", addition->broker_id,
                     addition->moved, addition->planned);
         }
-        if (count < room) {
+        if (count < bound) {
+            addition->room = UNDER_WAY_MAX - count;
             return TOOL_DONE;
         }
         pause_look();
@@ -220,10 +252,13 @@ static int carry_out(struct addition *addition)
             if (!planned->is_planned || status != TOOL_DONE) {
                 continue;
             }
-            status = ask_for(addition, topic->topic, topic->partitions[j].id, planned);
-            asked += status == TOOL_DONE;
-            if (status == TOOL_DONE && asked % UNDER_WAY_MAX == 0) {
-                status = wait_for_room(addition, asked, 1);
+            if (addition->room == 0) { /* at first, too: there may be some of an earlier run */
+                status = wait_for_room(addition, asked, UNDER_WAY_MAX);
+            }
+            if (status == TOOL_DONE) {
+                status = ask_for(addition, topic->topic, topic->partitions[j].id, planned);
+                asked += status == TOOL_DONE;
+                addition->room--;
             }
         }
     }

@@ -18,6 +18,7 @@ struct plan {
     size_t partition_count;
     struct fair_share_broker *brokers;
     size_t broker_count;
+    size_t active_count; /* of those that take part */
     struct fair_share_broker *newcomer;
     uint32_t fair_count;
     uint32_t *topic_counts; /* of the newcomer's replicas, by topic */
@@ -31,7 +32,7 @@ static struct fair_share_broker *find(const struct plan *plan, int32_t id)
             return &plan->brokers[i];
         }
     }
-    return NULL; /* dead, or leaving */
+    return NULL;
 }
 
 static int32_t position_of(const struct fair_share_partition *partition, int32_t broker_id)
@@ -55,13 +56,16 @@ static void count_replicas(struct plan *plan)
         require(partition->replica_count <= FAIR_SHARE_REPLICAS_MAX);
         for (int32_t j = 0; j < partition->replica_count; j++) {
             struct fair_share_broker *broker = find(plan, partition->replicas[j]);
-            if (broker != NULL) {
+            if (broker != NULL && broker->takes_part) {
                 broker->replica_count++;
                 total++;
             }
         }
     }
-    plan->fair_count = (uint32_t)(total / plan->broker_count);
+    for (size_t i = 0; i < plan->broker_count; i++) {
+        plan->active_count += plan->brokers[i].takes_part;
+    }
+    plan->fair_count = (uint32_t)(total / plan->active_count);
 }
 
 /* Whether some other replica of the partition than the one at position is in the rack. */
@@ -95,7 +99,7 @@ static struct fair_share_partition *choose(const struct plan *plan,
 {
     struct fair_share_partition *best = NULL;
     uint32_t best_cost = UINT32_MAX;
-    bool is_first_wanted = plan->first_count < plan->partition_count / plan->broker_count;
+    bool is_first_wanted = plan->first_count < plan->partition_count / plan->active_count;
     for (size_t i = 0; i < plan->partition_count; i++) {
         struct fair_share_partition *partition = &plan->partitions[i];
         int32_t position = position_of(partition, donor->id);
@@ -173,7 +177,7 @@ size_t fair_share_plan(struct fair_share_partition *partitions, size_t partition
     }
     plan.topic_counts = memory_allocate_zeroed(topic_count * sizeof *plan.topic_counts);
     plan.newcomer = find(&plan, newcomer);
-    require(plan.newcomer != NULL);
+    require(plan.newcomer != NULL && plan.newcomer->takes_part);
     count_replicas(&plan);
     while (plan.newcomer->replica_count < plan.fair_count && take_one(&plan)) {
         planned++;

@@ -17,10 +17,10 @@
 
 #define FAIR_SHARE_REPLICAS_MAX 15
 
-/* A broker that is live and does not leave. */
 struct fair_share_broker {
     int32_t id;
-    const char *rack;       /* "" when it has none; the caller's */
+    bool takes_part;  /* live, and not leaving: it gives and takes, and the mean is of its like */
+    const char *rack; /* "" when it has none; the caller's */
     uint32_t replica_count; /* set by fair_share_plan() */
 };
 
@@ -28,12 +28,12 @@ struct fair_share_partition {
     uint32_t topic;                            /* partitions of one topic have the same number */
     int32_t replicas[FAIR_SHARE_REPLICAS_MAX]; /* in the order of preference */
     int32_t replica_count;
-    bool is_moving;  /* already: it is left alone */
+    bool is_moving;  /* already: it is left alone; replicas are those it moves to */
     bool is_planned; /* set: replicas are as they are to be */
 };
 
-/* The newcomer is one of the brokers.  Puts it in the place of other replicas until it holds as
- * many as the mean of the brokers, rounded down, or nothing more can be taken; topics in turn, and
+/* The newcomer is one of the brokers, and takes part.  Puts it in the place of other replicas until
+ * it holds as many as the mean, rounded down, or nothing more can be taken; topics in turn, and
  * preferred leaders in proportion.  Returns how many partitions were planned. */
 size_t fair_share_plan(struct fair_share_partition *partitions, size_t partition_count,
                        struct fair_share_broker *brokers, size_t broker_count, int32_t newcomer);

@@ -272,13 +272,21 @@ class Cluster:
                 faults.append(f"broker {broker.number} stopped with status {status}")
         return faults
 
-    def tool(self, *arguments, stdin=None, check=True, timeout=None):
+    def tool_environment(self):
         admin = ",".join(broker.admin for broker in self.brokers.values()) or "127.0.0.1:1"
         environment = {**os.environ, "FLOTILLA_ADMIN": admin}
         if self.brokers:
             environment["FLOTILLA_BROKERS"] = self.bootstrap
+        return environment
+
+    def start_tool(self, *arguments):
+        """For a test that ends it in the middle, and has to."""
+        return subprocess.Popen([BUILD / "flotilla", *map(str, arguments)], stdout=subprocess.DEVNULL,
+                                env=self.tool_environment())
+
+    def tool(self, *arguments, stdin=None, check=True, timeout=None):
         result = subprocess.run([BUILD / "flotilla", *map(str, arguments)], input=stdin, text=True,
-                                capture_output=True, env=environment,
+                                capture_output=True, env=self.tool_environment(),
                                 timeout=timeout or PATIENCE_SECONDS)
         assert not check or result.returncode == 0, f"{arguments}: {result.stderr}"
         return result

@@ -117,6 +117,8 @@ def test_three_to_five_to_three_under_load(three):
 def test_an_added_broker_takes_its_share(three):
     three.create_topic(TOPIC, 8, 3)
     three.create_topic("single", 3, 1)
+    for partition in range(3):
+        three.tool("produce", "single", "--partition", partition, stdin=f"of {partition}\n")
     load = Load(three, TOPIC)
     load.wait_for_progress()
     missing = three.tool("cluster", "add", 4, "--timeout-ms", 600, check=False)
@@ -132,6 +134,24 @@ def test_an_added_broker_takes_its_share(three):
     assert sum(row["replicas"] for row in rows(three).values()) == 27
     assert all(len(on) == 3 for on in holders(three).values())
     assert three.tool("cluster", "add", 4).stdout == "broker 4: added, 0 replicas moved\n"
+    for partition in range(3):
+        assert three.tool("consume", "single", "--partition", partition, "--exit").stdout == f"of {partition}\n"
+    prove(three, load)
+
+
+def test_an_interrupted_addition_goes_on(three):
+    three.create_topic(TOPIC, 24, 3)
+    load = Load(three, TOPIC)
+    load.wait_for_progress()
+    add_broker(three, 4)
+    three.wait_until_ready()
+    begun = three.start_tool("cluster", "add", 4)
+    wait_for(lambda: rows(three)[4]["replicas"] > 0 or begun.poll() is not None, "replicas move")
+    begun.kill()
+    begun.wait()
+    assert "broker 4: added, " in three.tool("cluster", "add", 4).stdout
+    wait_for(lambda: rows(three)[4]["replicas"] == 18, "what moved is told by all")  # of 72
+    assert [row["replicas"] for row in rows(three).values()] == [18] * 4
     prove(three, load)
 
 

@@ -22,7 +22,8 @@ struct cluster {
 
 static void add_broker(struct cluster *cluster, int32_t id, const char *rack)
 {
-    cluster->brokers[cluster->broker_count++] = (struct fair_share_broker){.id = id, .rack = rack};
+    cluster->brokers[cluster->broker_count++] =
+        (struct fair_share_broker){.id = id, .rack = rack, .takes_part = true};
 }
 
 /* With as many replicas as the text has digits, each a broker's id. */
@@ -136,8 +137,11 @@ static void test_who_is_dead_keeps_its_own(void **state)
 {
     struct cluster cluster = {0};
     (void)state;
-    add_broker(&cluster, 1, "");
-    add_broker(&cluster, 4, "");
+    for (int32_t id = 1; id <= 4; id++) {
+        add_broker(&cluster, id, "");
+    }
+    cluster.brokers[1].takes_part = false;
+    cluster.brokers[2].takes_part = false;
     for (int i = 0; i < 4; i++) {
         (void)add_partition(&cluster, 0, "123");
     }
@@ -145,6 +149,20 @@ static void test_who_is_dead_keeps_its_own(void **state)
     assert_int_equal(count_of(&cluster, 1, false), 2);
     assert_int_equal(count_of(&cluster, 2, false), 4);
     assert_int_equal(count_of(&cluster, 3, false), 4);
+}
+
+static void test_the_rack_of_a_dead_replica_counts(void **state)
+{
+    struct cluster cluster = {0};
+    (void)state;
+    add_broker(&cluster, 1, "a");
+    add_broker(&cluster, 2, "b");
+    add_broker(&cluster, 3, "b");
+    cluster.brokers[1].takes_part = false;
+    for (int i = 0; i < 4; i++) {
+        (void)add_partition(&cluster, 0, "12");
+    }
+    assert_int_equal(plan(&cluster, 3), 0); /* in the place of 1 all would be in rack b */
 }
 
 static void test_an_empty_cluster(void **state)
@@ -162,6 +180,7 @@ int main(void)
         cmocka_unit_test(test_what_moves_is_left_alone),
         cmocka_unit_test(test_the_racks_stay_spanned),
         cmocka_unit_test(test_who_is_dead_keeps_its_own),
+        cmocka_unit_test(test_the_rack_of_a_dead_replica_counts),
         cmocka_unit_test(test_an_empty_cluster),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
