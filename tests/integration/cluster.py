@@ -33,7 +33,11 @@ def faults_in(log):
 
 
 class PortLease:
-    """Ports that no other test process of this machine uses: each is a locked file until released."""
+    """Ports that no other test process of this machine uses: each is a locked file until released.
+
+    One lease goes on behind the other, so that what a test left behind of its clients does not find the
+    brokers of the next."""
+    last_port = PORT_FIRST + (os.getpid() * 61) % (PORT_LAST - PORT_FIRST)
 
     def __init__(self):
         self.locks = []
@@ -41,9 +45,9 @@ class PortLease:
     def take(self):
         folder = pathlib.Path(f"/tmp/flotilla-test-ports-{os.getuid()}")
         folder.mkdir(exist_ok=True)
-        port = PORT_FIRST + (os.getpid() * 61) % (PORT_LAST - PORT_FIRST)
         for _ in range(PORT_LAST - PORT_FIRST):
-            port = port + 1 if port < PORT_LAST else PORT_FIRST
+            port = PortLease.last_port + 1 if PortLease.last_port < PORT_LAST else PORT_FIRST
+            PortLease.last_port = port
             lock = open(folder / str(port), "w")
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

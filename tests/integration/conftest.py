@@ -1,8 +1,10 @@
 """Fixtures: one shared three-broker cluster for tests that leave it whole, and a factory for the others."""
 import contextlib
+import gc
 import pathlib
 import shutil
 import sys
+import traceback
 
 import pytest
 
@@ -11,10 +13,20 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from cluster import Cluster  # noqa: E402
 
 
+def forget_locals(trace):
+    """Lets go of what the frames of a failed test hold: its clients would live on for as long as the run."""
+    traceback.clear_frames(trace)
+    for frame, _ in traceback.walk_tb(trace):
+        frame.f_locals  # the frame's dictionary of them, made for the report, follows only when asked for
+    gc.collect()
+
+
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item):
+def pytest_runtest_makereport(item, call):
     outcome = yield
     setattr(item, "report_" + outcome.get_result().when, outcome.get_result())
+    if call.excinfo is not None:  # the report is text by now
+        forget_locals(call.excinfo.tb)
 
 
 def show_logs(cluster):
