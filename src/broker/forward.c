@@ -7,6 +7,7 @@
  * waits until a leader is known.  When another one leads, what it was asked goes there at once; the
  * connection to the one before stays until that has answered, or has failed to in time: it may be
  * gone without a word, and nobody is to wait for it but those who asked it, and they not for long.
+ * One that lets an ask time out is left the same way, unless the group here hears from it.
  * A broker that knows no leader asks others in turn, and their NOT_CONTROLLER names the leader: one
  * without a vote in the controller group hears of none at first, and one whose vote was taken while
  * it was down never does.
@@ -38,7 +39,7 @@ struct forward_link {
     struct forwarder *forwarder;
     struct peer_client *client;
     uint32_t broker_id;
-    bool is_left; /* another one leads: nothing more is asked over it */
+    bool is_left; /* another one leads, or may: nothing more is asked over it */
 };
 
 struct forwarder {
@@ -77,10 +78,9 @@ struct forward {
 
 /* A forward that a leader was asked to run. */
 struct forward_ask {
-    struct forwarder *forwarder;
-    struct forward *forward; /* NULL: it went home without the answer */
-    struct io_timer timer;   /* the forward's deadline */
-    uint32_t broker_id;
+    struct forward_link *link; /* it stays until the ask has ended */
+    struct forward *forward;   /* NULL: it went home without the answer */
+    struct io_timer timer;     /* the forward's deadline */
 };
 
 static void forward_try(struct forwarder *forwarder, struct forward *forward);
@@ -241,9 +241,9 @@ static void leader_answered(void *context, struct wire_cursor *cursor, bool was_
 {
     (void)reason;
     struct forward_ask *ask = context;
-    struct forwarder *forwarder = ask->forwarder;
+    struct forwarder *forwarder = ask->link->forwarder;
     struct forward *forward = ask->forward;
-    uint32_t from = ask->broker_id;
+    uint32_t from = ask->link->broker_id;
     io_timer_stop(forwarder->shard->loop, &ask->timer);
     memory_free(ask);
     if (forward == NULL) {
@@ -263,13 +263,35 @@ static void leader_answered(void *context, struct wire_cursor *cursor, bool was_
     }
 }
 
-/* The broker may still run it, or has: an answer that comes now is for nobody. */
+/* Another one leads, or may.  What is on its way to where nobody answers comes back before the next
+ * turn; a host without power is found out late.  Who is connected may have run what it was asked,
+ * and has a while to say so. */
+static void leave_link(struct forwarder *forwarder, struct forward_link *link)
+{
+    link->is_left = true;
+    if (forwarder->link == link) {
+        forwarder->link = NULL;
+    }
+    if (!peer_client_close_unconnected(link->client)) {
+        peer_client_close_by(link->client, io_now_ns(forwarder->shard->loop) + FORMER_LEADER_NS);
+        peer_client_close_when_idle(link->client);
+    }
+}
+
+/* The broker may still run it, or has: an answer that comes now is for nobody.  A leader that hangs
+ * is followed by another one, of which a broker hears only from others when it is no member. */
 static void ask_timed_out(struct io_timer *timer)
 {
     struct forward_ask *ask = container_of(timer, struct forward_ask, timer);
+    struct forward_link *link = ask->link;
+    struct forwarder *forwarder = link->forwarder;
     struct forward *forward = ask->forward;
     ask->forward = NULL;
     go_home(forward, WIRE_ERROR_REQUEST_TIMED_OUT);
+    if (!link->is_left && controller_leader(forwarder->shard) != link->broker_id) {
+        forwarder->hint = forwarder->hint == link->broker_id ? 0 : forwarder->hint;
+        leave_link(forwarder, link);
+    }
 }
 
 /* The configured controllers and the brokers in turn. */
@@ -344,9 +366,8 @@ static void ask_leader(struct forwarder *forwarder, struct forward *forward)
     peer_client_begin(&writer, FORWARD_TYPE);
     forward_request_encode(&request, 0, &writer);
     struct forward_ask *ask = memory_allocate_zeroed(sizeof *ask);
-    ask->forwarder = forwarder;
+    ask->link = forwarder->link;
     ask->forward = forward;
-    ask->broker_id = forwarder->link->broker_id;
     io_timer_init(&ask->timer, ask_timed_out);
     if (!forward->is_from_client) {
         io_timer_start(forwarder->shard->loop, &ask->timer, forward->deadline_ns);
@@ -446,21 +467,6 @@ struct forwarder *forwarder_new(struct broker_shard *shard)
     list_init(&forwarder->links);
     io_timer_init(&forwarder->retry, retry_due);
     return forwarder;
-}
-
-/* Another one leads.  What is on its way to where nobody answers comes back before the next turn; a
- * host without power is found out late.  Who is connected may have run what it was asked, and has a
- * while to say so. */
-static void leave_link(struct forwarder *forwarder, struct forward_link *link)
-{
-    link->is_left = true;
-    if (forwarder->link == link) {
-        forwarder->link = NULL;
-    }
-    if (!peer_client_close_unconnected(link->client)) {
-        peer_client_close_by(link->client, io_now_ns(forwarder->shard->loop) + FORMER_LEADER_NS);
-        peer_client_close_when_idle(link->client);
-    }
 }
 
 static void leave_former_leaders(struct forwarder *forwarder)
