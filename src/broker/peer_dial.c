@@ -82,12 +82,27 @@ static void on_open(struct io_stream *stream)
     say_hello(dial);
 }
 
+/* STALE_BROKER_EPOCH is for good, for this process; every other error for this connection. */
+static bool check_error(struct peer_dial *dial, const struct peer_hello_response *answer)
+{
+    enum wire_error error = (enum wire_error)answer->error_code;
+    if (error == WIRE_ERROR_STALE_BROKER_EPOCH) {
+        broker_abandon_outdated(answer->message);
+    }
+    if (error != WIRE_ERROR_NONE) {
+        char reason[256];
+        snprintf(reason, sizeof reason, "it refuses the hello with error %d (%s): %.*s",
+                 (int)answer->error_code, wire_error_name(error), (int)answer->message.length,
+                 answer->message.data);
+        fail(dial, reason);
+        return false;
+    }
+    return true;
+}
+
 /* Whether the two brokers' data directories are such that they may hear each other. */
 static bool check_directories(struct peer_dial *dial, const struct peer_hello_response *answer)
 {
-    if (answer->error_code != WIRE_ERROR_NONE) {
-        broker_abandon_outdated(answer->message);
-    }
     struct cluster_directory directory;
     if (!cluster_directory_take(&directory, &answer->directory_id, answer->first_start,
                                 answer->directory_starts, answer->directory_starts_count)) {
@@ -122,7 +137,7 @@ static bool check_hello_answer(struct peer_dial *dial, struct wire_cursor *curso
     }
     dial->incarnation = answer.incarnation;
     dial->shard_count = answer.shard_count;
-    return check_directories(dial, &answer);
+    return check_error(dial, &answer) && check_directories(dial, &answer);
 }
 
 static bool take_hello_answer(struct peer_dial *dial, const uint8_t *frame, size_t length)
