@@ -83,7 +83,9 @@ static bool apply_broker_registered(struct cluster_metadata *metadata, struct wi
         return refuse(change, cluster_directory_error(verdict));
     }
     broker.is_leaving = known != NULL && known->is_leaving; /* a restart does not change its fate */
-    if (known != NULL && !uuid_equal(&known->directory.id, &broker.directory.id)) {
+    if (known != NULL && uuid_is_zero(&broker.directory.id)) {
+        broker.directory = known->directory; /* it does not say: it may well be on that one */
+    } else if (known != NULL && !uuid_equal(&known->directory.id, &broker.directory.id)) {
         metadata_give_up_directory(metadata, broker.id, &known->directory.id);
     }
     metadata_put_broker(metadata, &broker);

@@ -181,14 +181,12 @@ static void test_who_is_behind_judges_nobody(void **state)
     cluster_metadata_free(metadata);
 }
 
-/* A record of version 0, as an earlier version wrote it. */
-static void test_records_that_tell_no_directory(void **state)
+/* By a record of version 0, as an earlier version wrote it. */
+static void enter_untold(struct cluster_metadata *metadata, uint32_t id)
 {
-    (void)state;
-    struct cluster_metadata *metadata = fixture_cluster(2, NULL);
     struct wire_writer writer;
     struct broker_registered_record record = {
-        .broker_id = 3,
+        .broker_id = id,
         .incarnation = fixture_id(1),
         .kafka_host = cluster_record_string("k"),
         .kafka_port = 1,
@@ -200,11 +198,40 @@ static void test_records_that_tell_no_directory(void **state)
     cluster_record_begin_version(&writer, CLUSTER_RECORD_BROKER_REGISTERED, 0);
     broker_registered_record_encode(&record, 0, &writer);
     assert_int_equal(fixture_apply(metadata, &writer).error, WIRE_ERROR_NONE);
+}
+
+static void test_records_that_tell_no_directory(void **state)
+{
+    (void)state;
+    struct cluster_metadata *metadata = fixture_cluster(2, NULL);
+    enter_untold(metadata, 3);
     assert_true(uuid_is_zero(&cluster_broker_find(metadata, 3)->directory.id));
     leave(metadata, 3); /* which leaves nothing to remember */
     struct cluster_broker broker = start(3, 1, 1, 1);
     assert_int_equal(enter(metadata, &broker), WIRE_ERROR_NONE);
     assert_int_equal(enter(metadata, &broker), WIRE_ERROR_NONE);
+    cluster_metadata_free(metadata);
+}
+
+/* A leader of an earlier version wrote down a restart: that gives nothing up. */
+static void test_what_is_known_outlasts_records_that_do_not_tell(void **state)
+{
+    (void)state;
+    struct cluster_metadata *metadata = fixture_cluster(2, NULL);
+    struct cluster_broker first = start(3, 1, 1, 1);
+    struct cluster_broker third = start(3, 1, 1, 3);
+    struct cluster_broker other = start(3, 2, 1, 1);
+    assert_int_equal(enter(metadata, &first), WIRE_ERROR_NONE);
+    enter_untold(metadata, 3);
+    go_through_snapshot(&metadata);
+    struct cluster_broker copy = start(3, 1, 2, 2); /* its start 1 is another one */
+    copy.directory.first_start = 1;
+    assert_int_equal(judge(metadata, &copy), CLUSTER_DIRECTORY_OLD_COPY);
+    assert_int_equal(judge(metadata, &third), CLUSTER_DIRECTORY_CURRENT);
+    assert_int_equal(enter(metadata, &third), WIRE_ERROR_NONE);
+    enter_untold(metadata, 3);
+    assert_int_equal(enter(metadata, &other), WIRE_ERROR_NONE);
+    assert_int_equal(judge(metadata, &third), CLUSTER_DIRECTORY_REPLACED);
     cluster_metadata_free(metadata);
 }
 
@@ -233,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_starts_that_heard_nothing),
         cmocka_unit_test(test_who_is_behind_judges_nobody),
         cmocka_unit_test(test_records_that_tell_no_directory),
+        cmocka_unit_test(test_what_is_known_outlasts_records_that_do_not_tell),
         cmocka_unit_test(test_the_newest_are_remembered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
