@@ -105,10 +105,10 @@ static bool apply_broker_leaving(struct cluster_metadata *metadata, struct wire_
     if (known == NULL) {
         return refuse(change, WIRE_ERROR_BROKER_ID_NOT_REGISTERED);
     }
-    /* A topic or a replica came when this was under way. */
+    /* A topic or a replica came when this was under way, or all others began to leave. */
     struct metadata_want want;
     if (record.is_leaving && !known->is_leaving &&
-        !metadata_may_leave(metadata, record.broker_id, &want) && want.topic != NULL) {
+        !metadata_may_leave(metadata, record.broker_id, &want)) {
         return refuse(change, WIRE_ERROR_POLICY_VIOLATION);
     }
     struct cluster_broker broker = *known;

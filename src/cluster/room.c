@@ -5,7 +5,8 @@
  * Asked when a change is planned and again when its record is applied, as another one may have come
  * between: a broker begins to leave while a partition is given more replicas, one of them there.
  *
- * Invariant: while some broker is leaving, every partition with a replica on it can do without.
+ * Invariant: while some broker is leaving, another one stays, and every partition with a replica on
+ * it can do without.
  *
  * Locality: the shard that owns the copy.
  */

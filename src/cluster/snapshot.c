@@ -20,6 +20,7 @@
 #include "base/crc32c.h"
 #include "base/memory.h"
 #include "wire/broker_config_changed.h"
+#include "wire/broker_leaving.h"
 #include "wire/cluster_counters.h"
 #include "wire/directory_given_up.h"
 #include "wire/topic_state.h"
@@ -278,6 +279,25 @@ static bool restore_given_up(struct cluster_metadata *metadata, struct wire_curs
     return metadata->given_up_count == before + 1;
 }
 
+/* Whether it may leave was judged when it began to, among brokers that stand further behind here.
+ */
+static bool restore_leaving(struct cluster_metadata *metadata, struct wire_cursor *cursor,
+                            int16_t version)
+{
+    struct broker_leaving_record record;
+    if (!broker_leaving_record_decode(&record, version, cursor)) {
+        return false;
+    }
+    const struct cluster_broker *known = cluster_broker_find(metadata, record.broker_id);
+    if (known == NULL) {
+        return false;
+    }
+    struct cluster_broker broker = *known;
+    broker.is_leaving = record.is_leaving;
+    metadata_put_broker(metadata, &broker);
+    return true;
+}
+
 /* Of a kind that stands in logs, too. */
 static bool restore_change(struct cluster_metadata *metadata, const uint8_t *record, size_t length)
 {
@@ -296,10 +316,11 @@ static bool restore_record(struct cluster_metadata *metadata, const uint8_t *rec
     bool good = cursor.error == NULL;
     if (good && kind == CLUSTER_RECORD_CLUSTER_COUNTERS) {
         good = restore_counters(metadata, &cursor, version);
-    } else if (good &&
-               (kind == CLUSTER_RECORD_BROKER_REGISTERED || kind == CLUSTER_RECORD_BROKER_LEAVING ||
-                kind == CLUSTER_RECORD_BROKER_CONFIG_CHANGED)) {
+    } else if (good && (kind == CLUSTER_RECORD_BROKER_REGISTERED ||
+                        kind == CLUSTER_RECORD_BROKER_CONFIG_CHANGED)) {
         good = restore_change(metadata, record, length);
+    } else if (good && kind == CLUSTER_RECORD_BROKER_LEAVING) {
+        good = restore_leaving(metadata, &cursor, version);
     } else if (good && kind == CLUSTER_RECORD_DIRECTORY_GIVEN_UP) {
         good = restore_given_up(metadata, &cursor, version);
     } else if (good && kind == CLUSTER_RECORD_TOPIC_STATE) {

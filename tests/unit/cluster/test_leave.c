@@ -262,6 +262,24 @@ static void test_leaving_and_a_topic_at_once(void **state)
     cluster_metadata_free(metadata);
 }
 
+/* Without topics nothing else is in the way. */
+static void test_the_last_two_at_once(void **state)
+{
+    (void)state;
+    struct cluster_metadata *metadata = fixture_cluster(2, NULL);
+    struct wire_writer other;
+    struct cluster_problem problem;
+    wire_writer_init(&other, 64);
+    cluster_plan_decommission_broker(metadata, 2, &other, &problem);
+    assert_int_equal(problem.error, WIRE_ERROR_NONE);
+    assert_int_equal(run(metadata, cluster_plan_decommission_broker, 1).error, WIRE_ERROR_NONE);
+    assert_int_equal(fixture_apply(metadata, &other).error, WIRE_ERROR_POLICY_VIOLATION);
+    assert_true(is_leaving(metadata, 1));
+    assert_false(is_leaving(metadata, 2));
+    assert_survives_snapshot(metadata);
+    cluster_metadata_free(metadata);
+}
+
 /* It was to have fewer replicas, so that a broker may leave; and then it is to have them after all.
  */
 static void test_no_way_back_to_a_leaver_that_is_needed(void **state)
@@ -293,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_waits_for_a_broker_that_can_take_over),
         cmocka_unit_test(test_leaving_and_more_replicas_at_once),
         cmocka_unit_test(test_leaving_and_a_topic_at_once),
+        cmocka_unit_test(test_the_last_two_at_once),
         cmocka_unit_test(test_no_way_back_to_a_leaver_that_is_needed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
