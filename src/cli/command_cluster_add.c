@@ -18,6 +18,7 @@
 
 #define LOOK_MS 500
 #define UNDER_WAY_MAX 16 /* as many as a broker that leaves has */
+#define PATIENCE_MS 600000
 
 struct addition {
     const struct tool_options *options;
@@ -28,8 +29,14 @@ struct addition {
     struct fair_share_partition *partitions; /* all of them, in the metadata's order */
     size_t partition_count;
     size_t planned;
-    int64_t room; /* how many more may be under way */
-    size_t moved; /* asked for and not under way any more */
+    size_t asked;
+    int64_t room;        /* how many more may be under way */
+    int64_t under_way;   /* when it was last looked at */
+    int64_t patience_ms; /* how long nothing may begin or end */
+    int64_t change_ms;   /* when something did */
+    bool is_stalled;     /* for longer */
+    size_t moved;
+    size_t cancelled; /* taken back before they came to their end */
 };
 
 static int64_t now_ms(void)
@@ -219,22 +226,50 @@ static int64_t count_under_way(const struct addition *addition)
     return count;
 }
 
-/* Until fewer than bound partitions are under way; asked: how many were asked for. */
-static int wait_for_room(struct addition *addition, size_t asked, int64_t bound)
+static void show_progress(const struct addition *addition)
 {
+    size_t ended = addition->asked > (size_t)addition->under_way
+                       ? addition->asked - (size_t)addition->under_way
+                       : 0;
+    if (tool_shows_progress(addition->options)) {
+        fprintf(stderr, "\r\033[Kbroker %d: %zu of %zu replicas to move", addition->broker_id,
+                addition->planned - ended, addition->planned);
+    }
+}
+
+static int give_up(struct addition *addition)
+{
+    addition->is_stalled = true;
+    if (tool_shows_progress(addition->options)) {
+        fprintf(stderr, "\r\033[K");
+    }
+    return tool_fail("broker %d: %lld replicas are being moved, and none has come for %lld s; "
+                     "flotilla topic reassign --list shows which. They go on; "
+                     "flotilla cluster add %d sees to them and to the rest",
+                     addition->broker_id, (long long)addition->under_way,
+                     (long long)addition->patience_ms / 1000, addition->broker_id);
+}
+
+/* Until fewer than bound partitions are under way. */
+static int wait_for_room(struct addition *addition, int64_t bound)
+{
+    addition->change_ms = now_ms(); /* something was asked for, or nothing yet */
     for (;;) {
         int64_t count = count_under_way(addition);
         if (count < 0) {
             return TOOL_FAILED;
         }
-        addition->moved = asked > (size_t)count ? asked - (size_t)count : 0;
-        if (tool_shows_progress(addition->options)) {
-            fprintf(stderr, "\r\033[Kbroker %d: %zu of %zu replicas moved", addition->broker_id,
-                    addition->moved, addition->planned);
+        if (count != addition->under_way) {
+            addition->under_way = count;
+            addition->change_ms = now_ms();
         }
+        show_progress(addition);
         if (count < bound) {
             addition->room = UNDER_WAY_MAX - count;
             return TOOL_DONE;
+        }
+        if (now_ms() - addition->change_ms > addition->patience_ms) {
+            return give_up(addition);
         }
         pause_look();
     }
@@ -243,7 +278,6 @@ static int wait_for_room(struct addition *addition, size_t asked, int64_t bound)
 static int carry_out(struct addition *addition)
 {
     int status = TOOL_DONE;
-    size_t asked = 0;
     size_t position = 0;
     for (int i = 0; i < addition->metadata->topic_cnt; i++) {
         const rd_kafka_metadata_topic_t *topic = &addition->metadata->topics[i];
@@ -253,20 +287,102 @@ static int carry_out(struct addition *addition)
                 continue;
             }
             if (addition->room == 0) { /* at first, too: there may be some of an earlier run */
-                status = wait_for_room(addition, asked, UNDER_WAY_MAX);
+                status = wait_for_room(addition, UNDER_WAY_MAX);
             }
             if (status == TOOL_DONE) {
                 status = ask_for(addition, topic->topic, topic->partitions[j].id, planned);
-                asked += status == TOOL_DONE;
+                addition->asked += status == TOOL_DONE;
                 addition->room--;
             }
         }
     }
-    int ended = wait_for_room(addition, asked, 1); /* what is under way, also after a refusal */
-    if (tool_shows_progress(addition->options)) {
+    if (addition->is_stalled) {
+        return status;
+    }
+    int ended = wait_for_room(addition, 1); /* what is under way, also after a refusal */
+    if (!addition->is_stalled && tool_shows_progress(addition->options)) {
         fprintf(stderr, "\r\033[K");
     }
     return status != TOOL_DONE ? status : ended;
+}
+
+/* ---- What has come of it ---- */
+
+static const rd_kafka_metadata_partition_t *find_partition(const rd_kafka_metadata_t *metadata,
+                                                           const char *topic, int32_t number)
+{
+    for (int i = 0; i < metadata->topic_cnt; i++) {
+        const rd_kafka_metadata_topic_t *row = &metadata->topics[i];
+        if (strcmp(row->topic, topic) != 0) {
+            continue;
+        }
+        for (int j = 0; j < row->partition_cnt; j++) {
+            if (row->partitions[j].id == number) {
+                return &row->partitions[j];
+            }
+        }
+    }
+    return NULL;
+}
+
+/* The broker holds a replica, and is not about to lose it. */
+static bool is_held(const struct addition *addition, const rd_kafka_metadata_partition_t *partition,
+                    const json_t *row)
+{
+    bool is_listed = false;
+    for (int i = 0; i < partition->replica_cnt; i++) {
+        is_listed = is_listed || partition->replicas[i] == addition->broker_id;
+    }
+    return is_listed && !is_removed(row, addition->broker_id);
+}
+
+/* What is over has come to its end, or was cancelled; or the topic was deleted, which is neither.
+ */
+static void count_ends(struct addition *addition, const rd_kafka_metadata_t *now,
+                       const json_t *moving)
+{
+    size_t position = 0;
+    for (int i = 0; i < addition->metadata->topic_cnt; i++) {
+        const rd_kafka_metadata_topic_t *topic = &addition->metadata->topics[i];
+        for (int j = 0; j < topic->partition_cnt; j++) {
+            int32_t number = topic->partitions[j].id;
+            const rd_kafka_metadata_partition_t *partition =
+                find_partition(now, topic->topic, number);
+            if (!addition->partitions[position++].is_planned || partition == NULL) {
+                continue;
+            }
+            if (is_held(addition, partition, find_moving(moving, topic->topic, number))) {
+                addition->moved++;
+            } else {
+                addition->cancelled++;
+            }
+        }
+    }
+}
+
+/* All that was planned was asked for, and is over. */
+static int take_stock(struct addition *addition, rd_kafka_t *client)
+{
+    const struct tool_options *options = addition->options;
+    const rd_kafka_metadata_t *now = NULL;
+    if (addition->planned == 0) {
+        return TOOL_DONE;
+    }
+    pause_look(); /* the broker that tells may hear of the last end a moment later */
+    json_t *moving = reassignment_list(options, NULL);
+    if (moving == NULL) {
+        return TOOL_FAILED;
+    }
+    int status = TOOL_DONE;
+    rd_kafka_resp_err_t error = rd_kafka_metadata(client, 1, NULL, &now, options->timeout_ms);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        status = tool_fail("no metadata from %s: %s", options->brokers, rd_kafka_err2str(error));
+    } else {
+        count_ends(addition, now, moving);
+        rd_kafka_metadata_destroy(now);
+    }
+    json_decref(moving);
+    return status;
 }
 
 static int move_share(struct addition *addition, const json_t *view)
@@ -288,6 +404,9 @@ static int move_share(struct addition *addition, const json_t *view)
                 fair_share_plan(addition->partitions, addition->partition_count, addition->brokers,
                                 addition->broker_count, addition->broker_id);
             status = carry_out(addition);
+            if (status == TOOL_DONE) {
+                status = take_stock(addition, client);
+            }
             rd_kafka_metadata_destroy(addition->metadata);
         }
         rd_kafka_destroy(client);
@@ -298,35 +417,48 @@ static int move_share(struct addition *addition, const json_t *view)
     return status;
 }
 
+static void print_outcome(const struct addition *addition)
+{
+    if (addition->options->json) {
+        tool_print_json(json_pack("{sI ss sI sI}", "broker", (json_int_t)addition->broker_id,
+                                  "outcome", "added", "moved", (json_int_t)addition->moved,
+                                  "cancelled", (json_int_t)addition->cancelled));
+        return;
+    }
+    printf("broker %d: added, %zu replicas moved", addition->broker_id, addition->moved);
+    if (addition->cancelled > 0) {
+        printf(", %zu moves cancelled", addition->cancelled);
+    }
+    printf("\n");
+}
+
 int command_cluster_add(const struct tool_options *options)
 {
     static const char flags[] = "--no-move";
     int64_t broker_id;
-    if (!tool_check_options(options, "", flags, 1)) {
+    struct addition addition = {.options = options, .patience_ms = PATIENCE_MS};
+    const char *patience = tool_take_option(options, "--patience-ms");
+    if (!tool_check_options(options, "--patience-ms", flags, 1)) {
         return TOOL_USAGE;
     }
     const char *text = tool_positional(options, 0, flags);
     if (text == NULL) {
         return tool_usage("cluster add needs a broker's id");
     }
-    if (!tool_parse_number("the broker's id", text, 1, INT32_MAX, &broker_id)) {
+    if (!tool_parse_number("the broker's id", text, 1, INT32_MAX, &broker_id) ||
+        (patience != NULL &&
+         !tool_parse_number("--patience-ms", patience, 1, INT32_MAX, &addition.patience_ms))) {
         return TOOL_USAGE;
     }
     json_t *view = wait_until_live(options, broker_id);
     if (view == NULL) {
         return TOOL_FAILED;
     }
-    struct addition addition = {.options = options, .broker_id = (int32_t)broker_id};
+    addition.broker_id = (int32_t)broker_id;
     int status = tool_has_flag(options, "--no-move") ? TOOL_DONE : move_share(&addition, view);
     json_decref(view);
-    if (status != TOOL_DONE) {
-        return status;
+    if (status == TOOL_DONE) {
+        print_outcome(&addition);
     }
-    if (options->json) {
-        tool_print_json(json_pack("{sI ss sI}", "broker", (json_int_t)broker_id, "outcome", "added",
-                                  "moved", (json_int_t)addition.moved));
-    } else {
-        printf("broker %lld: added, %zu replicas moved\n", (long long)broker_id, addition.moved);
-    }
-    return TOOL_DONE;
+    return status;
 }

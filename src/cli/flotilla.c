@@ -50,7 +50,7 @@ static const struct tool_command commands[] = {
      "TOPIC [--partition N | --group NAME] [--offset beginning|end|N] [--count N] [--exit]",
      "Prints messages; with --group goes on where the group was; with --exit stops at the end.",
      command_consume},
-    {"cluster", "add", "BROKER [--no-move]",
+    {"cluster", "add", "BROKER [--no-move] [--patience-ms N]",
      "Waits until a broker that was started is in the cluster, and moves a fair share to it.",
      command_cluster_add},
     {"cluster", "decommission", "BROKER [--cancel] [--no-wait]",

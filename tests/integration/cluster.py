@@ -283,9 +283,9 @@ class Cluster:
             environment["FLOTILLA_BROKERS"] = self.bootstrap
         return environment
 
-    def start_tool(self, *arguments):
-        """For a test that ends it in the middle, and has to."""
-        return subprocess.Popen([BUILD / "flotilla", *map(str, arguments)], stdout=subprocess.DEVNULL,
+    def start_tool(self, *arguments, stdout=subprocess.DEVNULL):
+        """For a test that ends it in the middle, or goes on beside it, and has to see to its end."""
+        return subprocess.Popen([BUILD / "flotilla", *map(str, arguments)], stdout=stdout,
                                 env=self.tool_environment())
 
     def tool(self, *arguments, stdin=None, check=True, timeout=None):

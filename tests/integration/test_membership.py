@@ -2,6 +2,7 @@
 controller group's voters follow, and a broker whose disk was lost is filled again without losing a promise."""
 import json
 import shutil
+import subprocess
 
 import pytest
 
@@ -127,7 +128,7 @@ def test_an_added_broker_takes_its_share(three):
     assert three.tool("cluster", "add", check=False).returncode == 2
     add_broker(three, 4)
     assert json.loads(three.tool("cluster", "add", 4, "--no-move", "-o", "json").stdout) == {
-        "broker": 4, "outcome": "added", "moved": 0}
+        "broker": 4, "outcome": "added", "moved": 0, "cancelled": 0}
     assert rows(three)[4]["replicas"] == 0
     assert three.tool("cluster", "add", 4).stdout == "broker 4: added, 6 replicas moved\n"  # of 27
     wait_for(lambda: rows(three)[4]["replicas"] == 6, "what moved is told by all")
@@ -153,6 +154,55 @@ def test_an_interrupted_addition_goes_on(three):
     wait_for(lambda: rows(three)[4]["replicas"] == 18, "what moved is told by all")  # of 72
     assert [row["replicas"] for row in rows(three).values()] == [18] * 4
     prove(three, load)
+
+
+@pytest.fixture
+def held_up(three):
+    """Broker 4 is new, and cannot start the replicas of one of two topics: their places are taken."""
+    for topic in "stuck", "free":
+        three.create_topic(topic, 6, 1)
+    add_broker(three, 4)
+    three.wait_until_ready()
+    for place in places(three):
+        place.touch()
+    return three
+
+
+def places(cluster):
+    groups = {report["group"] for reports in cluster.groups("stuck").values() for report in reports.values()}
+    return [cluster.brokers[4].directory / "groups" / str(group) for group in groups]
+
+
+def moving(cluster):
+    return json.loads(cluster.tool("topic", "reassign", "--list", "-o", "json").stdout)
+
+
+def test_an_addition_that_gets_nowhere_ends(held_up):
+    ended = held_up.tool("cluster", "add", 4, "--patience-ms", 8000, check=False)
+    begun = moving(held_up)
+    assert {row["topic"] for row in begun} == {"stuck"} and all(row["adding"] == [4] for row in begun)
+    assert ended.returncode == 1
+    assert f"broker 4: {len(begun)} replicas are being moved, and none has come for 8 s" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    held_up.brokers[4].kill()
+    for place in places(held_up):
+        place.unlink()
+    held_up.brokers[4].start()
+    held_up.wait_until_ready()
+    held_up.tool("cluster", "add", 4)
+    assert moving(held_up) == [] and rows(held_up)[4]["replicas"] > len(begun)
+
+
+def test_what_is_cancelled_has_not_moved(held_up):
+    addition = held_up.start_tool("cluster", "add", 4, "-o", "json", stdout=subprocess.PIPE)
+    wait_for(lambda: any(4 in on for on in holders(held_up, "free").values()), "the other topic moves")
+    wait_for(lambda: {row["topic"] for row in moving(held_up)} == {"stuck"}, "what can move has moved")
+    cancelled = len(moving(held_up))
+    held_up.tool("topic", "reassign", "stuck", "--cancel")
+    told = json.loads(addition.communicate()[0])
+    assert addition.returncode == 0
+    assert told["cancelled"] == cancelled and told["moved"] > 0
+    assert rows(held_up)[4]["replicas"] - cancelled <= told["moved"] <= rows(held_up)[4]["replicas"]
 
 
 def test_a_broker_that_leaves_is_not_added(three):
