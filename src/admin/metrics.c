@@ -80,7 +80,7 @@ static const struct metric_row rows[] = {
     REPLICAS("flotilla_raft_elections_won_total", "", "counter", elections_won,
              "Elections this broker's replicas won."),
     REPLICAS("flotilla_raft_peers_missed_total", "", "counter", peers_missed,
-             "Times that nothing came from another broker for an election timeout."),
+             "Times that nothing came for an election timeout from a broker that shares groups."),
     REPLICAS("flotilla_raft_frames_total", "direction=\"sent\"", "counter", frames_sent,
              "Frames between brokers; each carries messages of many groups."),
     REPLICAS("flotilla_raft_frames_total", "direction=\"received\"", "counter", frames_received,

@@ -42,19 +42,29 @@ void replica_beats_heard(struct replica_manager *manager, struct replica_peer *p
     }
 }
 
+static bool is_member(const struct replica_group *group, uint32_t broker_id)
+{
+    const struct raft_membership *membership = raft_membership(group->raft);
+    return raft_membership_has_voter(membership, broker_id) ||
+           raft_membership_has_learner(membership, broker_id);
+}
+
 static void miss(struct replica_manager *manager, struct replica_peer *peer, uint64_t now_ticks)
 {
     ensure(peer->is_watched);
     peer->is_watched = false;
-    counter_add(&manager->stats.peers_missed, 1);
+    bool is_member_here = false;
     size_t position = 0;
     struct replica_group *group;
     while ((group = replica_group_next(manager, &position)) != NULL) {
+        is_member_here = is_member_here || is_member(group, peer->broker_id);
         if (!group->is_installing) {
             raft_peer_silent(group->raft, peer->broker_id, peer->heard_ticks, now_ticks);
             replica_group_touched(group);
         }
     }
+    /* A shard whose last group went says nothing any more, and nobody waits for it. */
+    counter_add(&manager->stats.peers_missed, is_member_here ? 1 : 0);
 }
 
 void replica_beats_look(struct replica_manager *manager)

@@ -286,7 +286,7 @@ struct replica_stats {
     struct counter messages_sent;
     struct counter messages_received;
     struct counter messages_dropped;
-    struct counter peers_missed; /* not heard for an election timeout, though connected or known */
+    struct counter peers_missed; /* members of groups here, not heard for an election timeout */
     struct counter elections_won;
     struct counter groups_running;
     struct counter groups_leading;

@@ -116,6 +116,30 @@ static void a_leader_that_falls_silent_is_replaced(void **state)
     }
 }
 
+static bool is_nobody_watched(struct nodes *nodes)
+{
+    bool is_watched = false;
+    for (uint32_t i = 0; i < 3; i++) {
+        is_watched = is_watched || nodes->node[i].manager->silence_due_ticks != REPLICA_DUE_NEVER;
+    }
+    return !is_watched;
+}
+
+/* Without groups there is nothing to say. */
+static void who_has_no_groups_is_not_missed(void **state)
+{
+    (void)state;
+    nodes_run_until(cluster, is_silent);
+    assert_false(is_nobody_watched(cluster));
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(nodes_stop_group(cluster, i, GROUP_ID, true), REPLICA_OK);
+    }
+    nodes_run_until(cluster, is_nobody_watched);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(counter_read(&stats_of(i)->peers_missed), 0);
+    }
+}
+
 /* A heartbeat that offers a rest, from a broker with so many shards: when the follower's election
  * is due, in ticks from now. */
 static uint64_t patience_after_offer(uint32_t follower, uint16_t shard_count)
@@ -160,6 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(peers_are_heard_while_groups_are_silent, begin, finish),
         cmocka_unit_test_setup_teardown(a_leader_that_falls_silent_is_replaced, begin, finish),
+        cmocka_unit_test_setup_teardown(who_has_no_groups_is_not_missed, begin, finish),
         cmocka_unit_test_setup_teardown(no_rest_is_taken_from_a_broker_with_other_shards, begin,
                                         finish),
     };
