@@ -44,9 +44,10 @@ struct broker {
 };
 
 /* broker.c */
-/* Ends the process as broker_abandon() does: what it promised with a newer state of its data
- * directory this one does not know, so it must not take part.  message: what the broker that knows
- * better says. */
+/* Ends the process as broker_abandon() does, from any shard: another broker says that the data
+ * directory is an older copy of itself, or was given up for another one (STALE_BROKER_EPOCH).  What
+ * was promised on the newer one this process does not know, so it must not take part.  message: the
+ * other broker's words for the log, of which the first 511 bytes are written. */
 _Noreturn void broker_abandon_outdated(struct wire_string message);
 
 /* broker_shard.c */

@@ -28,7 +28,8 @@ void metadata_waits_free(struct metadata_waits *waits);
 struct metadata_wait {
     /* All that are live have applied it, or it took too long.  Once, from a later turn. */
     void (*done)(struct metadata_wait *wait);
-    uint64_t deadline_ns; /* not longer than to then; 0: as long as any wait */
+    /* By io_now_ns(): it is done by then, and within two seconds anyway; 0: those alone count. */
+    uint64_t deadline_ns;
 
     struct list_node node; /* its own, as below */
     struct upkeep_condition condition;

@@ -36,7 +36,9 @@ void peer_links_update(struct peer_links *links);
 /* Shard 0: somebody says where a broker can be called. */
 void peer_links_introduce(struct peer_links *links, uint32_t broker_id, struct wire_string host,
                           uint16_t port);
-/* Shard 0: a broker's Raft groups speak to us over a new connection. */
+/* Shard 0: a broker's Raft groups speak to us over a new connection, so where it said it can be
+ * called counts.  It is dialled when its link rests: closed, and without a retry to come, as its
+ * address was not known.  Nothing when there is no link to it. */
 void peer_links_spoken_to(struct peer_links *links, uint32_t broker_id);
 /* False when nobody said, or it does not count any more. */
 bool peer_links_find_introduced(const struct peer_links *links, uint32_t broker_id,

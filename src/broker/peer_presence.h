@@ -28,7 +28,8 @@ void peer_presence_free(struct peer_presence *presence);
 bool peer_presence_enter(struct peer_presence *presence, const struct connection_peer *peer,
                          uint64_t now_ns);
 void peer_presence_left(struct peer_presence *presence, const struct connection_peer *peer);
-/* It may not be heard any more. */
+/* A connection stands over which the process that has the id has sent Raft frames.  Whether it was
+ * heard lately, which peer_presence_is_live() asks as well, does not matter. */
 bool peer_presence_is_connected(const struct peer_presence *presence, uint32_t broker_id);
 void peer_presence_heard(struct peer_presence *presence, uint32_t broker_id, uint64_t now_ns);
 bool peer_presence_is_live(const struct peer_presence *presence, uint32_t broker_id,

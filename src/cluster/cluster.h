@@ -178,7 +178,9 @@ enum cluster_directory_verdict {
                                  */
 };
 
-/* From what a message or a record says of it; false when that makes no sense. */
+/* Fills in the directory with what a message or a record says of it.  Everything is copied: id and
+ * starts (may be NULL when there are none) are borrowed for the call.  False when it makes no sense
+ * (a number below 0, more starts than are told), and then the directory is as it was. */
 bool cluster_directory_take(struct cluster_directory *directory, const struct uuid *id,
                             int64_t first_start, const struct uuid *starts, int32_t start_count);
 /* All verdicts but CURRENT are for good, whatever else is committed meanwhile. */

@@ -7,6 +7,8 @@
 #ifndef REPLICA_FRAME_FORMAT_H
 #define REPLICA_FRAME_FORMAT_H
 
+#include "raft/raft.h"
+
 #define FRAME_VERSION 0
 
 /* The tag of an item: a raft_message_kind, or one of these. */
@@ -18,6 +20,8 @@
 #define FRAME_TAG_HAS_INCARNATION 0x80
 /* Likewise: a rest is offered or agreed to, and how long follows the fields. */
 #define FRAME_TAG_HAS_REST 0x20
+_Static_assert(RAFT_MESSAGE_KINDS <= FRAME_TAG_HAS_REST,
+               "the flags of a tag stand above the kinds");
 
 /* Which fields of a Raft message are not zero, in the order they are written. */
 #define FRAME_HAS_INDEX 0x01
