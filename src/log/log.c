@@ -387,6 +387,14 @@ static void truncate_data(struct log *log, uint64_t offset)
     uint64_t position = 0;
     uint64_t base_offset = offset;
     int result = find_cut(log, segment, offset, &position, &base_offset);
+    if (result != 0) {
+        /* Nothing reaches the disk from here on, so what follows is about memory alone: there the
+         * cut may lie before its place. */
+        log_stream_fail(log->stream, result);
+        const struct log_index_entry *floor = log_index_floor(&segment->index, offset);
+        position = floor != NULL ? floor->position : 0;
+        base_offset = offset;
+    }
     while (log->tail.count > 0 &&
            log_tail_at(&log->tail, log->tail.count - 1)->end_offset > offset) {
         log_cache_drop_last(log);
@@ -397,14 +405,12 @@ static void truncate_data(struct log *log, uint64_t offset)
         log->segment_count--;
         log_segment_release(gone);
     }
-    if (result == 0) {
-        cut_segment(log, segment, position, base_offset);
-        result = mend_max_timestamp(log, segment);
-    }
+    cut_segment(log, segment, position, base_offset);
     segment->index_is_unsaved = false;
     log->next_offset = base_offset;
-    if (result != 0) {
-        log_stream_fail(log->stream, result);
+    int mended = result == 0 ? mend_max_timestamp(log, segment) : 0;
+    if (mended != 0) {
+        log_stream_fail(log->stream, mended);
     }
 }
 

@@ -411,6 +411,49 @@ static void test_reads_with_a_fault_at_every_operation(void **state)
     fake_reset();
 }
 
+/* ---- Cutting what only the disk knows ---- */
+
+/* Cuts behind keep entries, the n-th file operation failing, and appends; whether that operation
+ * came.  Either all of it is durable then, or it was refused and the disk is as it was. */
+static bool cut_with_fault(uint64_t keep, uint32_t fault, bool *is_refused)
+{
+    uint64_t last_index = log_last_index(opened);
+    fake_fail_at(fault, -EIO, false);
+    log_truncate(opened, keep + 1);
+    bool has_failed = !fake_fault_is_ahead();
+    fake_fail_at(0, 0, false);
+    assert_int_equal(log_last_index(opened), keep);
+    append(1, 3);
+    *is_refused = !submit(0);
+    assert_true(has_failed || !*is_refused);
+    close_log();
+    assert_int_equal(open_log(), 0);
+    assert_int_equal(found.last_index, *is_refused ? last_index : keep + 3 * RECORDS);
+    close_log();
+    return has_failed;
+}
+
+/* In the middle, and in the segment that takes what comes next; its place is read from the disk. */
+static void test_a_cut_with_a_fault_at_every_operation(void **state)
+{
+    (void)state;
+    static const uint64_t kept[] = {29, 75};
+    for (size_t i = 0; i < 6; ++i) {
+        uint32_t refusals = 0;
+        bool has_failed = true;
+        for (uint32_t fault = 1; has_failed; ++fault) {
+            assert_true(fault < OPERATIONS_MAX);
+            make_for_reading(i / 2 != 0);
+            assert_int_equal(i / 2 == 2 ? fetch_all() : 0, 0); /* the indexes are loaded then */
+            bool is_refused;
+            has_failed = cut_with_fault(kept[i % 2], fault, &is_refused);
+            refusals += is_refused;
+        }
+        assert_true(refusals > 0);
+    }
+    fake_reset();
+}
+
 /* ---- The applier's snapshot ---- */
 
 static void test_snapshots_with_a_fault_at_every_operation(void **state)
@@ -445,6 +488,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_crash_and_then_a_fault_at_every_operation),
         cmocka_unit_test(test_reads_with_a_fault_at_every_operation),
+        cmocka_unit_test(test_a_cut_with_a_fault_at_every_operation),
         cmocka_unit_test(test_snapshots_with_a_fault_at_every_operation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
