@@ -678,7 +678,7 @@ static void fault_trim(struct atlas *atlas)
 
 typedef void (*fault_act)(struct atlas *atlas);
 
-/* NULL: it is in the world from its beginning. */
+/* NULL: it is in the world from its beginning to its end. */
 static const fault_act fault_acts[SWARM_FAULT_KINDS] = {
     [SWARM_KILL] = fault_kill,
     [SWARM_POWER] = fault_power,

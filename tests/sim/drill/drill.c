@@ -522,8 +522,7 @@ bool drill_run(uint64_t seed, const char *with, bool is_verbose, const char *pro
                struct drill_totals *totals)
 {
     struct drill *drill = memory_allocate_zeroed(sizeof *drill);
-    swarm_draw(&drill->swarm, seed);
-    swarm_add_faults(&drill->swarm, with);
+    swarm_draw(&drill->swarm, seed, with);
     prng_init(&drill->prng, seed ^ 0x6472696c6cull);
     drill->swarm.world.is_verbose = is_verbose;
     if (is_verbose) {

@@ -96,7 +96,7 @@ struct drill_totals {
     uint64_t digest;    /* of every event of every seed: what was simulated, in one number */
 };
 
-/* Runs a seed to its end, with these faults (swarm_add_faults()) beside those it draws.  True:
+/* Runs a seed to its end, with these faults (swarm_draw()) beside those it draws.  True:
  * nothing was found.  Otherwise the finding is printed to standard error, with what is needed to
  * see it again. */
 bool drill_run(uint64_t seed, const char *with, bool is_verbose, const char *program,

@@ -142,7 +142,7 @@ static void draw_latest_faults(struct swarm *swarm, uint64_t seed)
     if (chance(&prng, 50)) {
         return;
     }
-    for (uint32_t i = SWARM_LATEST_FAULTS; i < SWARM_FAULT_KINDS; i++) {
+    for (uint32_t i = SWARM_LATEST_FAULTS; i < SWARM_LAST_FAULTS; i++) {
         swarm->has[i] = chance(&prng, fault_rows[i].percent);
     }
 }
@@ -198,7 +198,36 @@ static void settle_joins(struct swarm *swarm)
     swarm->has[SWARM_OLD_COPY] = false;
 }
 
-void swarm_draw(struct swarm *swarm, uint64_t seed)
+/* A world that is not in haste goes at about the pace of brokers as they are shipped, so that a
+ * second of it is worth a second. */
+static void settle_pace(struct swarm *swarm)
+{
+    struct prng prng;
+    prng_init(&prng, swarm->seed ^ 0x6861737465ull);
+    uint32_t heartbeat_ms = between(&prng, 100, 200);
+    uint32_t election_ms = heartbeat_ms * between(&prng, 4, 8);
+    bool is_in_haste = chance(&prng, fault_rows[SWARM_HASTE].percent);
+    swarm->has[SWARM_HASTE] = swarm->has[SWARM_HASTE] || is_in_haste;
+    if (swarm->has[SWARM_HASTE]) {
+        return;
+    }
+    swarm->heartbeat_ms = heartbeat_ms;
+    swarm->election_ms = election_ms;
+    swarm->produce_mean_ms *= swarm->produce_mean_ms < 30 ? 10 : 1;
+    swarm->compaction_check_ms *= swarm->compaction_check_ms < 100 ? 10 : 1;
+}
+
+static void add_faults(struct swarm *swarm, const char *names)
+{
+    const char *next = names[0] == 0 ? NULL : names;
+    require(swarm_names_are_known(names));
+    while (next != NULL) {
+        swarm->has[first_of(next, &next)] = true;
+    }
+    swarm->has[SWARM_WIPE] = swarm->has[SWARM_WIPE] && swarm_bears_a_loss(swarm);
+}
+
+void swarm_draw(struct swarm *swarm, uint64_t seed, const char *names)
 {
     struct prng prng;
     memset(swarm, 0, sizeof *swarm);
@@ -213,17 +242,9 @@ void swarm_draw(struct swarm *swarm, uint64_t seed)
     draw_latest_faults(swarm, seed);
     draw_group(swarm, &prng);
     settle_joins(swarm);
-}
-
-void swarm_add_faults(struct swarm *swarm, const char *names)
-{
-    const char *next = names[0] == 0 ? NULL : names;
-    require(swarm_names_are_known(names));
-    while (next != NULL) {
-        swarm->has[first_of(next, &next)] = true;
-    }
-    swarm->has[SWARM_WIPE] = swarm->has[SWARM_WIPE] && swarm_bears_a_loss(swarm);
+    add_faults(swarm, names);
     settle_joins(swarm);
+    settle_pace(swarm);
 }
 
 void swarm_print(const struct swarm *swarm, FILE *file)

@@ -52,11 +52,15 @@
     X(SWARM_JOIN, "join", 30)            /* brokers join the cluster and leave it */               \
     X(SWARM_LOST_WRITE, "lost", 30)      /* a write that was synced never came to the medium */    \
     X(SWARM_STRAY_WRITE, "stray", 30)    /* one went to another place of its file */               \
-    X(SWARM_OLD_COPY, "oldcopy", 30)     /* a broker gets a backup of its data directory */
+    X(SWARM_OLD_COPY, "oldcopy", 30)     /* a broker gets a backup of its data directory */        \
+    X(SWARM_HASTE, "haste", 20)          /* timers far shorter than those that brokers are         \
+                                            shipped with, and clients that never rest */
 /* Kinds from these on came later; a half of all seeds has none of the first, and another half none
- * of the second, and is the world it was. */
+ * of the second, and is the world it was.  What came last is drawn apart: a seed from before it is
+ * the world it was when it is in haste. */
 #define SWARM_LATER_FAULTS SWARM_SYNC_ERROR
 #define SWARM_LATEST_FAULTS SWARM_COMPACT
+#define SWARM_LAST_FAULTS SWARM_HASTE
 
 enum swarm_fault {
 #define SWARM_NAME(name, text, percent) name,
@@ -110,11 +114,10 @@ struct swarm {
     struct sim_world_options world;
 };
 
-void swarm_draw(struct swarm *swarm, uint64_t seed);
 /* Names of faults with commas between, or "". */
 bool swarm_names_are_known(const char *names);
-/* The world has these faults too, where it bears them. */
-void swarm_add_faults(struct swarm *swarm, const char *names);
+/* The seed's world, which has these faults too, where it bears them. */
+void swarm_draw(struct swarm *swarm, uint64_t seed, const char *names);
 /* Every partition has replicas enough to go on without one of them. */
 bool swarm_bears_a_loss(const struct swarm *swarm);
 /* Topics made after the number-th of the swarm's are compacted, and have so many keys; 0: are not.
