@@ -118,7 +118,8 @@ static bool partition_is_on(const struct cluster_partition *partition, uint32_t 
     return cluster_partition_find_replica(partition, host, &position);
 }
 
-/* One that is on its way out has nothing to catch up with once its group has let it go. */
+/* One that is on its way out has nothing to catch up with once its group has let it go and has the
+ * voters that it is to have: one that was damaged goes before the next one votes. */
 static bool is_let_go(struct drill *drill, const struct cluster_partition *partition, uint32_t host)
 {
     struct replica_group_view leader;
@@ -128,12 +129,18 @@ static bool is_let_go(struct drill *drill, const struct cluster_partition *parti
         rest_find_leader(drill, partition->group_id, &leader) == 0) {
         return false;
     }
+    uint32_t voters = 0;
     for (uint32_t i = 0; i < leader.member_count; i++) {
         if (leader.members[i].node_id == host) {
             return false;
         }
+        voters += leader.members[i].is_voter;
     }
-    return true;
+    uint32_t wanted = 0;
+    for (uint32_t i = 0; i < partition->replica_count; i++) {
+        wanted += cluster_partition_wants(partition, i);
+    }
+    return voters >= wanted;
 }
 
 static bool votes_on_controllers(struct drill *drill, uint32_t host)
