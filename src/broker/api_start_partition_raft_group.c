@@ -4,7 +4,8 @@
  * partition's Raft group to run here.
  *
  * A group that runs already answers "Raft group already running"; that counts as success when it is
- * the same partition with the same members, because then the reconciler was faster.
+ * the same partition with the same members, because then the reconciler was faster, and has told of
+ * the start.
  *
  * Locality: shard 0.
  */
@@ -54,9 +55,7 @@ static void started(void *context, const struct group_order_result *result)
                            ? work->objection
                            : replica_result_text(result->result);
     if (result->result == REPLICA_OK) {
-        trace_info("Successfully started Raft group %" PRIu64 " for partition %s-%" PRIu32
-                   " (join=%s)",
-                   spec->group_id, spec->topic, spec->partition, join_text(spec->join));
+        partition_spec_trace_started(spec);
         answer(request, true, WIRE_ERROR_NONE, "");
     } else if (result->runs_the_same) {
         answer(request, true, WIRE_ERROR_NONE, text);

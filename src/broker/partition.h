@@ -39,6 +39,8 @@ struct partition_spec {
 size_t partition_spec_encode(const struct partition_spec *spec,
                              uint8_t description[REPLICA_DESCRIPTION_BYTES_MAX]);
 bool partition_spec_decode(struct partition_spec *spec, const uint8_t *description, size_t length);
+/* Any shard: the log line that ends a start in the trail, whoever asked for it. */
+void partition_spec_trace_started(const struct partition_spec *spec);
 
 /* On the shard of the group (replica_shard_of_group). Configs come from the metadata where the
  * topic is known, else are defaults until it is (partition_configure). */

@@ -10,10 +10,12 @@
 #include "broker/partition.h"
 
 #include "base/assert.h"
+#include "base/trace.h"
 #include "cluster/cluster.h"
 #include "wire/cursor.h"
 #include "wire/writer.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* Version 1 had no incarnation: it is 0. */
@@ -94,4 +96,11 @@ bool partition_spec_decode(struct partition_spec *spec, const uint8_t *descripti
     return cursor.error == NULL && wire_remaining(&cursor) == 0 && spec->group_id != 0 &&
            cluster_topic_name_error(spec->topic, name_length) == NULL &&
            (spec->join || raft_membership_is_valid(&spec->members));
+}
+
+void partition_spec_trace_started(const struct partition_spec *spec)
+{
+    trace_info("Successfully started Raft group %" PRIu64 " for partition %s-%" PRIu32
+               " (join=%s)",
+               spec->group_id, spec->topic, spec->partition, spec->join ? "true" : "false");
 }

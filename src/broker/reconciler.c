@@ -110,6 +110,10 @@ static void acted(void *context, enum replica_result result)
         trace_warn("group %" PRIu64 " cannot be %s: %s", action->group_id,
                    action->starts ? "started" : "removed", replica_result_text(result));
     }
+    const struct partition *partition = partition_find(reconciler->shard, action->group_id);
+    if (action->starts && result == REPLICA_OK && partition != NULL) {
+        partition_spec_trace_started(partition_spec_of(partition));
+    }
     memory_free(action);
 }
 

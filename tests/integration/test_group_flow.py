@@ -91,6 +91,10 @@ def test_a_broker_that_was_down_converges(make_cluster):
     cluster.wait_until_ready()
     wait_for(lambda: all(absent.number in reports for reports in cluster.groups("born").values())
              and len(cluster.groups("born")) == 3, "the new groups run on the broker that was away")
+    for partition, reports in cluster.groups("born").items():
+        group = reports[absent.number]["group"]
+        assert (f"Successfully started Raft group {group} for partition born-{partition} (join=false)"
+                in log_messages(absent.log()))
     wait_for(lambda: not any((absent.directory / "groups" / str(group)).exists() for group in doomed),
              "the deleted groups are gone from it")
     wait_for(lambda: cluster.replicas_agree("born"), "its replicas caught up")
