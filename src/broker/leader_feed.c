@@ -138,6 +138,17 @@ void leader_table_publish(struct broker_shard *shard, uint64_t group_id, uint32_
     io_loop_again(shard->loop); /* when it comes after our hook has run */
 }
 
+void leader_table_withdraw(struct broker_shard *shard, uint64_t group_id)
+{
+    uint32_t leader;
+    uint64_t term;
+    bool is_known = leader_table_get(shard->leaders, group_id, &leader, &term);
+    uint32_t last = leader_table_last(shard->leaders, group_id, &term);
+    if (is_known && leader == 0 && last != 0 && last != shard->broker_id) {
+        leader_table_publish(shard, group_id, last, term);
+    }
+}
+
 void leader_feed_tell(struct leader_feed *feed, struct io_stream *stream)
 {
     struct leader_news *news = memory_allocate(ANNOUNCED_AT_ONCE_MAX * sizeof *news);

@@ -15,6 +15,7 @@ struct leader_table {
 struct leader_entry {
     uint64_t term;
     uint32_t leader;
+    uint32_t last; /* the last in this term that was not 0 */
 };
 
 struct leader_table *leader_table_new(void)
@@ -44,6 +45,13 @@ bool leader_table_get(const struct leader_table *table, uint64_t group_id, uint3
     return entry != NULL;
 }
 
+uint32_t leader_table_last(const struct leader_table *table, uint64_t group_id, uint64_t *term)
+{
+    const struct leader_entry *entry = map_get(&table->groups, group_id);
+    *term = entry != NULL ? entry->term : 0;
+    return entry != NULL ? entry->last : 0;
+}
+
 bool leader_table_put(struct leader_table *table, uint64_t group_id, uint32_t leader, uint64_t term)
 {
     require(group_id != 0);
@@ -55,6 +63,7 @@ bool leader_table_put(struct leader_table *table, uint64_t group_id, uint32_t le
         return false;
     }
     /* Within a term the leader can only be lost from sight and seen again. */
+    entry->last = leader != 0 || term != entry->term ? leader : entry->last;
     entry->leader = leader;
     entry->term = term;
     return true;

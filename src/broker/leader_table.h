@@ -23,6 +23,9 @@ void leader_table_free(struct leader_table *table);
  * heard of. */
 bool leader_table_get(const struct leader_table *table, uint64_t group_id, uint32_t *leader,
                       uint64_t *term);
+/* The last leader known in the newest term, though a replica here may have lost it from sight
+ * since; 0: none was known. */
+uint32_t leader_table_last(const struct leader_table *table, uint64_t group_id, uint64_t *term);
 /* Takes news; older terms are ignored.  True when something changed. */
 bool leader_table_put(struct leader_table *table, uint64_t group_id, uint32_t leader,
                       uint64_t term);
@@ -32,5 +35,8 @@ void leader_table_remove(struct leader_table *table, uint64_t group_id);
  * shards and, when this broker is the new leader, tells the other brokers. */
 void leader_table_publish(struct broker_shard *shard, uint64_t group_id, uint32_t leader,
                           uint64_t term);
+/* A replica of this shard is no more, or does not run: that it had lost its leader from sight says
+ * nothing about the group from here on, and who was known to lead it counts again. */
+void leader_table_withdraw(struct broker_shard *shard, uint64_t group_id);
 
 #endif

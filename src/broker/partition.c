@@ -100,6 +100,8 @@ static void partition_standing_changed(struct applier *applier,
         replica_group_is_running(partition->shard->replicas, partition->spec.group_id)) {
         leader_table_publish(partition->shard, partition->spec.group_id, standing->leader,
                              standing->term);
+    } else {
+        leader_table_withdraw(partition->shard, partition->spec.group_id);
     }
     partition_append_held(partition);
     partition_wake_fetches(partition);
@@ -408,6 +410,7 @@ static void stopped(void *context, enum replica_result result)
             partition_find_offsets(partition);
             map_take(&stopping->shard->partitions, stopping->group_id);
             partition_free(partition);
+            leader_table_withdraw(stopping->shard, stopping->group_id);
         } else {
             partition->life = PARTITION_RUNNING;
             partition->stopping = NULL;

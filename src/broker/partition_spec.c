@@ -100,7 +100,6 @@ bool partition_spec_decode(struct partition_spec *spec, const uint8_t *descripti
 
 void partition_spec_trace_started(const struct partition_spec *spec)
 {
-    trace_info("Successfully started Raft group %" PRIu64 " for partition %s-%" PRIu32
-               " (join=%s)",
+    trace_info("Successfully started Raft group %" PRIu64 " for partition %s-%" PRIu32 " (join=%s)",
                spec->group_id, spec->topic, spec->partition, spec->join ? "true" : "false");
 }

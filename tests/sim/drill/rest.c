@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "broker/broker.h"
+#include "broker/leader_table.h"
 #include "cluster/cluster.h"
 #include "drill/drill.h"
 #include "replica/group.h"
@@ -294,6 +295,42 @@ static bool nothing_moves(struct drill *drill, char *why, size_t why_size)
     return true;
 }
 
+static bool tells_the_leader(struct drill *drill, uint32_t host, uint64_t group_id, char *why,
+                             size_t why_size)
+{
+    struct broker *broker = sim_host_broker(drill->hosts[host]);
+    struct replica_group_view view;
+    uint32_t leader = rest_find_leader(drill, group_id, &view);
+    require(broker != NULL);
+    for (uint32_t i = 0; i < broker_shard_count(broker); i++) {
+        uint32_t told;
+        uint64_t term;
+        (void)leader_table_get(broker_shard_at(broker, i)->leaders, group_id, &told, &term);
+        if (told != leader) {
+            return no(why, why_size,
+                      "broker %u tells that broker %u leads group %lu, broker %u does", host, told,
+                      (unsigned long)group_id, leader);
+        }
+    }
+    return true;
+}
+
+/* What Metadata says, also where there is no replica of the partition. */
+static bool tells_the_leaders(struct drill *drill, uint32_t host, char *why, size_t why_size)
+{
+    const struct cluster_metadata *metadata = rest_metadata(drill);
+    const struct cluster_topic *topic;
+    size_t position = 0;
+    bool does = tells_the_leader(drill, host, CLUSTER_CONTROLLER_GROUP_ID, why, why_size);
+    require(metadata != NULL);
+    while (does && (topic = cluster_topic_next(metadata, &position)) != NULL) {
+        for (uint32_t i = 0; i < topic->partition_count && does; i++) {
+            does = tells_the_leader(drill, host, topic->partitions[i].group_id, why, why_size);
+        }
+    }
+    return does;
+}
+
 /* docs/design/membership.md */
 static uint32_t voters_of(uint32_t brokers)
 {
@@ -341,7 +378,8 @@ bool rest_cluster_is_at_rest(struct drill *drill, char *why, size_t why_size)
         }
         if (!host_is_whole(drill, i, why, why_size) ||
             !runs_nothing_else(drill, i, why, why_size) ||
-            !keeps_nothing_else(drill, i, why, why_size)) {
+            !keeps_nothing_else(drill, i, why, why_size) ||
+            !tells_the_leaders(drill, i, why, why_size)) {
             return false;
         }
     }

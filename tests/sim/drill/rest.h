@@ -37,8 +37,9 @@ bool rest_host_is_whole(struct drill *drill, uint32_t host);
 bool rest_host_awaits_restart(struct drill *drill, uint32_t host);
 
 /* The whole cluster, but for hosts that stay down, is at rest: all know the same metadata; every
- * group has one leader, all its replicas there have the same committed end, nothing is being moved,
- * and nothing runs that the metadata does not know.  When not, why (may be NULL) says so. */
+ * group has one leader, of whom all brokers tell, all its replicas there have the same committed
+ * end, nothing is being moved, and nothing runs that the metadata does not know.  When not, why
+ * (may be NULL) says so. */
 bool rest_cluster_is_at_rest(struct drill *drill, char *why, size_t why_size);
 
 #endif

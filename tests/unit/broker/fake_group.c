@@ -614,3 +614,9 @@ void leader_table_publish(struct broker_shard *shard, uint64_t group_id, uint32_
     (void)leader;
     (void)term;
 }
+
+void leader_table_withdraw(struct broker_shard *shard, uint64_t group_id)
+{
+    (void)shard;
+    (void)group_id;
+}

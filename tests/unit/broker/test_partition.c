@@ -61,6 +61,12 @@ void leader_table_publish(struct broker_shard *shard, uint64_t group_id, uint32_
     known_term = term;
 }
 
+void leader_table_withdraw(struct broker_shard *shard, uint64_t group_id)
+{
+    (void)shard;
+    (void)group_id;
+}
+
 /* ---- The world ---- */
 
 static void apply(struct world *world, struct wire_writer *record, struct cluster_change *change)

@@ -101,6 +101,24 @@ static void test_dynamic_configs_have_the_defaults_of_their_keys(void **state)
     }
 }
 
+/* What a replica lost from sight counts again when the replica is gone. */
+static void test_leaders_last_of_a_term(void **state)
+{
+    (void)state;
+    struct leader_table *table = leader_table_new();
+    uint64_t term = 9;
+    assert_int_equal(leader_table_last(table, 1001, &term), 0);
+    assert_int_equal(term, 0);
+    assert_true(leader_table_put(table, 1001, 2, 5));
+    assert_true(leader_table_put(table, 1001, 0, 5));
+    assert_int_equal(leader_table_last(table, 1001, &term), 2);
+    assert_int_equal(term, 5);
+    assert_true(leader_table_put(table, 1001, 0, 6));
+    assert_int_equal(leader_table_last(table, 1001, &term), 0);
+    assert_int_equal(term, 6);
+    leader_table_free(table);
+}
+
 static void test_leaders_highest_term_wins(void **state)
 {
     (void)state;
@@ -221,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_dynamic_configs_have_the_defaults_of_their_keys),
         cmocka_unit_test(test_unknown_request_types),
         cmocka_unit_test(test_leaders_highest_term_wins),
+        cmocka_unit_test(test_leaders_last_of_a_term),
         cmocka_unit_test(test_admission_counts_whole_and_address),
         cmocka_unit_test(test_admission_counts_ipv6_by_network),
         cmocka_unit_test(test_one_process_to_a_broker_id),
