@@ -387,8 +387,23 @@ static bool is_base_offset(const struct buf *file, uint64_t position)
     return position < at + BATCH_OFFSET_BYTES;
 }
 
-/* What tells a torn batch from a rotten one ends with the last checkpoint, so the last segment is
- * left alone (design/log.md). */
+/* Whether the segment lies below its log's checkpoint: only there an end that was torn by a power
+ * cut cannot look the same (design/log.md).  Who is down may have ended before it wrote that. */
+static bool is_below_checkpoint(struct atlas *atlas, uint32_t number, const char *path)
+{
+    static const struct log_compaction_rules rules = {.max_lag_ms = INT64_MAX};
+    struct log_compaction_extent extent;
+    struct broker *broker = sim_host_broker(host_at(atlas, number));
+    uint64_t group_id = strtoull(path + strlen(GROUPS_PREFIX), NULL, 10);
+    uint64_t base_offset = strtoull(strrchr(path, '/') + 1, NULL, 10);
+    struct replica_group *group = broker == NULL ? NULL : rest_find_group(broker, group_id);
+    if (group == NULL) {
+        return false;
+    }
+    log_compaction_measure(replica_group_log(group), &rules, group->applied_index, 0, &extent);
+    return base_offset < extent.end_offset;
+}
+
 static void fault_rot(struct atlas *atlas)
 {
     uint32_t number = draw_host(atlas);
@@ -397,7 +412,7 @@ static void fault_rot(struct atlas *atlas)
         return;
     }
     sim_disk_list(host_at(atlas, number), consider_segment, &segments);
-    if (segments.chosen[0] == 0) {
+    if (segments.chosen[0] == 0 || !is_below_checkpoint(atlas, number, segments.chosen)) {
         return;
     }
     struct buf *file = sim_disk_read(host_at(atlas, number), segments.chosen);
@@ -467,23 +482,6 @@ static bool can_be_told(const struct buf *file, const uint8_t *image)
         at += batch.total_bytes;
     }
     return differs && at == file->length_bytes;
-}
-
-/* Whether the segment lies below its log's checkpoint: only there an end that was torn by a power
- * cut cannot look the same (design/log.md). */
-static bool is_below_checkpoint(struct atlas *atlas, uint32_t number, const char *path)
-{
-    static const struct log_compaction_rules rules = {.max_lag_ms = INT64_MAX};
-    struct log_compaction_extent extent;
-    struct broker *broker = sim_host_broker(host_at(atlas, number));
-    uint64_t group_id = strtoull(path + strlen(GROUPS_PREFIX), NULL, 10);
-    uint64_t base_offset = strtoull(strrchr(path, '/') + 1, NULL, 10);
-    struct replica_group *group = broker == NULL ? NULL : rest_find_group(broker, group_id);
-    if (group == NULL) {
-        return false;
-    }
-    log_compaction_measure(replica_group_log(group), &rules, group->applied_index, 0, &extent);
-    return base_offset < extent.end_offset;
 }
 
 /* Of one sector, the medium has what was there before: nothing.  Of a stray one another place of
