@@ -3,6 +3,7 @@
  * exchange.c -- see exchange.h.
  */
 #include "exchange.h"
+#include "loop_turn.h"
 
 #include "base/crc32c.h"
 #include "broker/api.h"
@@ -21,25 +22,9 @@
 
 /* ---- Turns ---- */
 
-static void stop_loop(struct io_timer *timer);
-
-struct stopper {
-    struct io_timer timer;
-    struct io_loop *loop;
-};
-
-static void stop_loop(struct io_timer *timer)
-{
-    io_loop_stop(container_of(timer, struct stopper, timer)->loop);
-}
-
 void shard_turn(struct broker_shard *shard)
 {
-    struct stopper stopper = {.loop = shard->loop};
-    io_timer_init(&stopper.timer, stop_loop);
-    io_timer_start(stopper.loop, &stopper.timer, io_clock_ns(stopper.loop));
-    io_loop_run(stopper.loop);
-    io_timer_stop(stopper.loop, &stopper.timer);
+    loop_turn(shard->loop);
 }
 
 void shard_turn_until_answered(struct broker_shard *shard, struct exchange *exchange)

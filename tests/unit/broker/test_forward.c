@@ -3,6 +3,8 @@
  * test_forward.c -- whom a broker asks that is no member of the controller group.  Brokers that
  * answer when the test says so, and else not, stand in for peer_request.c.
  */
+#include "loop_turn.h"
+
 #include "base/list.h"
 #include "base/memory.h"
 #include "broker/broker_process.h"
@@ -235,25 +237,9 @@ static void open(struct fixture *fixture)
     shard->forwarder = forwarder_new(shard);
 }
 
-static void stop_loop(struct io_timer *timer);
-
-struct stopper {
-    struct io_timer timer;
-    struct io_loop *loop;
-};
-
-static void stop_loop(struct io_timer *timer)
-{
-    io_loop_stop(container_of(timer, struct stopper, timer)->loop);
-}
-
 static void turn(struct fixture *fixture)
 {
-    struct stopper stopper = {.loop = fixture->shard.loop};
-    io_timer_init(&stopper.timer, stop_loop);
-    io_timer_start(stopper.loop, &stopper.timer, io_clock_ns(stopper.loop));
-    io_loop_run(stopper.loop);
-    io_timer_stop(stopper.loop, &stopper.timer);
+    loop_turn(fixture->shard.loop);
     close_clients();
 }
 

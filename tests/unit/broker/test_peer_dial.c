@@ -3,6 +3,8 @@
  * test_peer_dial.c -- what becomes of a dial when the broker that is reached answers the hello with
  * an error.
  */
+#include "loop_turn.h"
+
 #include "broker/broker_process.h"
 #include "broker/peer_dial.h"
 #include "broker/peer_link.h"
@@ -116,25 +118,9 @@ static void keep_warning(enum trace_level level, const char *line, void *context
     }
 }
 
-static void stop_loop(struct io_timer *timer);
-
-struct stopper {
-    struct io_timer timer;
-    struct io_loop *loop;
-};
-
-static void stop_loop(struct io_timer *timer)
-{
-    io_loop_stop(container_of(timer, struct stopper, timer)->loop);
-}
-
 static void turn(struct fixture *fixture)
 {
-    struct stopper stopper = {.loop = fixture->shard.loop};
-    io_timer_init(&stopper.timer, stop_loop);
-    io_timer_start(stopper.loop, &stopper.timer, io_clock_ns(stopper.loop));
-    io_loop_run(stopper.loop);
-    io_timer_stop(stopper.loop, &stopper.timer);
+    loop_turn(fixture->shard.loop);
 }
 
 static int open(void **state)

@@ -3,6 +3,8 @@
  * test_raft_group_flow.c -- when the caller of a flow is told, and that flows end with their
  * broker. Brokers that never answer stand in for raft_group_flow_send.c.
  */
+#include "loop_turn.h"
+
 #include "base/memory.h"
 #include "broker/broker.h"
 #include "broker/controller.h"
@@ -74,25 +76,9 @@ static void close_all(struct fixture *fixture)
     shards_free(fixture->shards);
 }
 
-static void stop_loop(struct io_timer *timer);
-
-struct stopper {
-    struct io_timer timer;
-    struct io_loop *loop;
-};
-
-static void stop_loop(struct io_timer *timer)
-{
-    io_loop_stop(container_of(timer, struct stopper, timer)->loop);
-}
-
 static void turn(struct fixture *fixture)
 {
-    struct stopper stopper = {.loop = fixture->shard.loop};
-    io_timer_init(&stopper.timer, stop_loop);
-    io_timer_start(stopper.loop, &stopper.timer, io_clock_ns(stopper.loop));
-    io_loop_run(stopper.loop);
-    io_timer_stop(stopper.loop, &stopper.timer);
+    loop_turn(fixture->shard.loop);
 }
 
 static void told(void *context, enum wire_error error)
