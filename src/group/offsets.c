@@ -11,18 +11,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOPIC_BYTES_MAX 32767
 #define KEY_PARTITION_BYTES 4
+#define KEY_ON_STACK_BYTES 256 /* that of every topic there can be; clients may ask for others */
 
-static size_t write_key(uint8_t key[KEY_PARTITION_BYTES + TOPIC_BYTES_MAX],
-                        struct wire_string topic, int32_t partition)
+static size_t length_of(struct wire_string text)
+{
+    return text.length > 0 ? (size_t)text.length : 0;
+}
+
+/* key: with room for KEY_PARTITION_BYTES and the topic's. */
+static size_t write_key(uint8_t *key, struct wire_string topic, int32_t partition)
 {
     uint32_t number = (uint32_t)partition;
     for (int i = 0; i < KEY_PARTITION_BYTES; i++) {
         key[i] = (uint8_t)(number >> (24 - 8 * i));
     }
-    size_t length = topic.length > 0 ? (size_t)topic.length : 0;
-    require(length <= TOPIC_BYTES_MAX);
+    size_t length = length_of(topic);
     if (length > 0) {
         memcpy(key + KEY_PARTITION_BYTES, topic.data, length);
     }
@@ -32,19 +36,23 @@ static size_t write_key(uint8_t key[KEY_PARTITION_BYTES + TOPIC_BYTES_MAX],
 struct kept_offset *group_offset_find(const struct group *group, struct wire_string topic,
                                       int32_t partition)
 {
-    uint8_t key[KEY_PARTITION_BYTES + TOPIC_BYTES_MAX];
-    if (topic.length > TOPIC_BYTES_MAX) {
-        return NULL;
+    uint8_t on_stack[KEY_ON_STACK_BYTES];
+    size_t key_bytes = KEY_PARTITION_BYTES + length_of(topic);
+    uint8_t *key = key_bytes <= sizeof on_stack ? on_stack : memory_allocate(key_bytes);
+    struct kept_offset *kept =
+        map_get_bytes(&group->offsets, key, write_key(key, topic, partition));
+    if (key != on_stack) {
+        memory_free(key);
     }
-    return map_get_bytes(&group->offsets, key, write_key(key, topic, partition));
+    return kept;
 }
 
 void group_offset_keep(struct group *group, struct wire_string topic, int32_t partition,
                        const struct kept_offset *fields, struct wire_string metadata)
 {
     group_offset_forget(group, topic, partition);
-    size_t topic_bytes = topic.length > 0 ? (size_t)topic.length : 0;
-    size_t metadata_bytes = metadata.length > 0 ? (size_t)metadata.length : 0;
+    size_t topic_bytes = length_of(topic);
+    size_t metadata_bytes = length_of(metadata);
     struct kept_offset *kept =
         memory_allocate(sizeof(*kept) + KEY_PARTITION_BYTES + topic_bytes + metadata_bytes);
     *kept = *fields;
