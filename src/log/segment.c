@@ -46,9 +46,12 @@ void log_segment_release(struct log_segment *segment)
 
 char *log_path(const char *directory, const char *name)
 {
-    size_t size = strlen(directory) + strlen(name) + 2;
-    char *path = memory_allocate(size);
-    snprintf(path, size, "%s/%s", directory, name);
+    size_t directory_length = strlen(directory);
+    size_t name_size = strlen(name) + 1;
+    char *path = memory_allocate(directory_length + 1 + name_size);
+    memcpy(path, directory, directory_length);
+    path[directory_length] = '/';
+    memcpy(path + directory_length + 1, name, name_size);
     return path;
 }
 
