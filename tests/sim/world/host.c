@@ -277,8 +277,8 @@ uint32_t sim_host_starts(const struct sim_host *host)
 
 void sim_host_memory(const struct sim_host *host, uint64_t *allocations, uint64_t *bytes)
 {
-    *allocations = host->process != NULL ? host->process->block_count : 0;
-    *bytes = host->process != NULL ? host->process->block_bytes : 0;
+    *allocations = host->process != NULL ? host->process->memory.block_count : 0;
+    *bytes = host->process != NULL ? host->process->memory.block_bytes : 0;
 }
 
 struct io_loop *sim_host_loop(struct sim_host *host)

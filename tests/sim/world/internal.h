@@ -21,6 +21,7 @@
 #include <setjmp.h>
 
 struct block;
+struct slab;
 struct sim_disk;
 struct sim_fiber;
 struct sim_inode;
@@ -37,18 +38,31 @@ enum {
     SIM_EVENT_WALL_JUMP,
 };
 
+/* Small blocks of memory have one of so many sizes. */
+#define SIM_SMALL_SIZES 16
+
+/* Blocks of memory as memory.c gives them out. */
+struct sim_memory {
+    uint64_t block_count; /* that somebody has */
+    uint64_t block_bytes;
+    struct block *spare[SIM_SMALL_SIZES]; /* small ones that nobody has */
+    uint8_t *slab_rest;                   /* of the latest slab */
+    size_t slab_left;
+    struct slab *slabs;
+    struct block **large; /* all that somebody has */
+    size_t large_count;
+    size_t large_capacity;
+};
+
 struct sim_process {
     struct sim_host *host;
     const struct broker_config *config;
     struct broker *broker; /* NULL until it has started */
     struct sim_fiber *main;
     struct list fibers;
-    struct list loops;     /* struct io_loop.process_node */
-    struct list files;     /* struct io_file.node: open ones */
-    struct block **blocks; /* all its memory (memory.c) */
-    uint64_t block_count;
-    uint64_t block_capacity;
-    uint64_t block_bytes;
+    struct list loops; /* struct io_loop.process_node */
+    struct list files; /* struct io_file.node: open ones */
+    struct sim_memory memory;
     uint32_t loops_running;
     bool is_joining; /* main waits for the loops to end */
     bool is_stop_wanted;

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * memory.c -- base/memory.h for simulated processes: every block is among its process's, so that
- * all of it goes when the process is killed, and what is left after a clean end is seen; and the
- * world's own memory beside it.
+ * memory.c -- base/memory.h for simulated processes: every block is its process's, so that all of
+ * it goes when the process is killed, and what is left after a clean end is seen; and the world's
+ * own memory beside it.
  *
  * New memory is filled with a pattern at its beginning, always the same, so that a read of what was
  * never written shows, and shows the same every time.
  *
- * Blocks come and go with every frame.  So they have a few sizes, and those that are free are kept
- * for the next one that wants their size, in this world or a later one; small ones are cut from
- * slabs.  Not under the address sanitizer, which must see them go, and not larger ones.
+ * Blocks come and go with every frame.  So they have a few sizes, and free ones are kept for the
+ * next block of their size.  Small ones are cut from slabs, which belong to one process each and go
+ * with it as a whole; larger ones are counted one by one and kept for any process, of this world or
+ * a later one.  Not under the address sanitizer, which must see them go.
  */
 #include "base/memory.h"
 
@@ -23,35 +24,45 @@
 #define BLOCK_MARK 0x6b636f6c42796c46ull
 #define BLOCK_GONE 0x656e6f47796c4621ull
 #define PATTERN 0xa7
-#define PATTERN_BYTES_MAX 256
+#define PATTERN_BYTES_MAX 64
 
-/* The sizes: multiples of 64 up to 1 KiB, then powers of two up to 512 KiB. */
+/* The sizes: those of small blocks (struct sim_memory), then powers of two up to 512 KiB. */
+#define SMALL_SIZES SIM_SMALL_SIZES
 #define SMALL_STEP_BYTES ((size_t)64)
-#define SMALL_BYTES_MAX ((size_t)1024)
-#define SMALL_SIZES (SMALL_BYTES_MAX / SMALL_STEP_BYTES)
+#define SMALL_BYTES_MAX (SMALL_STEP_BYTES * SMALL_SIZES)
 #define LARGE_SIZES 9
 #define SIZES (SMALL_SIZES + LARGE_SIZES)
-#define SLAB_BYTES ((size_t)256 * 1024)
+#define SLAB_BYTES ((size_t)64 * 1024)
 
 struct block {
     union {
-        struct sim_process *owner; /* NULL: client code, checkers */
-        struct block *next_spare;  /* while nobody has it */
+        struct sim_memory *owner;
+        struct block *next_spare; /* while nobody has it */
     };
-    size_t position; /* in owner->blocks */
+    size_t position; /* in owner->large; of a small one: nothing */
     uint64_t mark;
     size_t size;
 };
 
 _Static_assert(sizeof(struct block) % 16 == 0, "a block's bytes are aligned");
 
-/* ---- Spare ones ---- */
+struct slab {
+    struct slab *next;
+    uint8_t padding[8]; /* blocks are aligned */
+    uint8_t bytes[];
+};
 
-/* Free blocks of each size, and what is left of the latest slab.  A new world starts with what the
- * one before it left: what is in new memory behind its pattern was never anybody's business. */
-static struct block *spare[SIZES];
-static uint8_t *slab;
-static size_t slab_left;
+_Static_assert(sizeof(struct slab) % 16 == 0, "a slab's blocks are aligned");
+
+/* ---- Sizes ---- */
+
+/* What nobody has: larger blocks of each size, slabs.  A new world starts with what the one before
+ * it left: what is in new memory behind its pattern was never anybody's business. */
+static struct block *spare_large[LARGE_SIZES];
+static struct slab *spare_slabs;
+
+/* Of client code and checkers, which end with the program. */
+static struct sim_memory outside;
 
 /* Which of the sizes holds so many bytes; SIZES: none does. */
 static size_t size_class(size_t bytes)
@@ -70,81 +81,127 @@ static size_t size_class(size_t bytes)
 #endif
 }
 
-static struct block *cut_from_slab(size_t bytes)
+static bool is_small(size_t class)
 {
-    if (slab_left < bytes) {
-        slab = malloc(SLAB_BYTES); /* the rest of the one before is lost: less than 1 KiB */
-        slab_left = slab != NULL ? SLAB_BYTES : 0;
+    return class < SMALL_SIZES;
+}
+
+/* ---- Small ones ---- */
+
+static void add_slab(struct sim_memory *memory)
+{
+    struct slab *slab = spare_slabs;
+    if (slab != NULL) {
+        spare_slabs = slab->next;
+    } else {
+        slab = malloc(sizeof *slab + SLAB_BYTES);
         require(slab != NULL);
     }
-    struct block *block = (struct block *)(void *)slab;
-    slab += bytes;
-    slab_left -= bytes;
+    slab->next = memory->slabs;
+    memory->slabs = slab;
+    memory->slab_rest = slab->bytes; /* that of the one before is lost: less than 1 KiB */
+    memory->slab_left = SLAB_BYTES;
+}
+
+static struct block *small_take(struct sim_memory *memory, size_t class)
+{
+    struct block *block = memory->spare[class];
+    if (block != NULL) {
+        memory->spare[class] = block->next_spare;
+        return block;
+    }
+    size_t bytes = (class + 1) * SMALL_STEP_BYTES;
+    if (memory->slab_left < bytes) {
+        add_slab(memory);
+    }
+    block = (struct block *)(void *)memory->slab_rest;
+    memory->slab_rest += bytes;
+    memory->slab_left -= bytes;
     return block;
 }
 
-static struct block *block_take(size_t size)
+static void small_give_back(struct sim_memory *memory, struct block *block, size_t class)
 {
-    size_t bytes = sizeof(struct block) + size;
-    size_t class = size_class(bytes);
-    if (class == SIZES) {
-        return malloc(bytes);
-    }
-    struct block *block = spare[class];
-    if (block != NULL) {
-        spare[class] = block->next_spare;
-        return block;
-    }
-    return class < SMALL_SIZES ? cut_from_slab((class + 1) * SMALL_STEP_BYTES)
-                               : malloc(SMALL_BYTES_MAX << (class - SMALL_SIZES + 1));
+    block->next_spare = memory->spare[class];
+    memory->spare[class] = block;
 }
 
-static void block_give_back(struct block *block)
+/* ---- Larger ones ---- */
+
+static struct block *large_take(struct sim_memory *memory, size_t class, size_t bytes)
 {
-    size_t class = size_class(sizeof *block + block->size);
+    struct block *block = NULL;
     if (class == SIZES) {
-        free(block);
-        return;
+        block = malloc(bytes);
+    } else if (spare_large[class - SMALL_SIZES] != NULL) {
+        block = spare_large[class - SMALL_SIZES];
+        spare_large[class - SMALL_SIZES] = block->next_spare;
+    } else {
+        block = malloc(SMALL_BYTES_MAX << (class - SMALL_SIZES + 1));
     }
-    block->next_spare = spare[class];
-    spare[class] = block;
-}
-
-/* ---- Those of a process ---- */
-
-static void blocks_add(struct sim_process *process, struct block *block)
-{
-    if (process->block_count == process->block_capacity) {
-        process->block_capacity = process->block_capacity * 2 + 1024;
-        process->blocks =
-            own_reallocate(process->blocks, process->block_capacity * sizeof process->blocks[0]);
+    require(block != NULL);
+    if (memory->large_count == memory->large_capacity) {
+        memory->large_capacity = memory->large_capacity * 2 + 256;
+        memory->large =
+            own_reallocate(memory->large, memory->large_capacity * sizeof memory->large[0]);
     }
-    block->position = process->block_count;
-    process->blocks[process->block_count++] = block;
-    process->block_bytes += block->size;
+    block->position = memory->large_count;
+    memory->large[memory->large_count++] = block;
+    return block;
 }
 
 /* The last one takes its place. */
-static void blocks_remove(struct sim_process *process, struct block *block)
+static void large_give_back(struct sim_memory *memory, struct block *block, size_t class)
 {
-    ensure(block->position < process->block_count && process->blocks[block->position] == block);
-    struct block *last = process->blocks[--process->block_count];
-    process->blocks[block->position] = last;
+    ensure(block->position < memory->large_count && memory->large[block->position] == block);
+    struct block *last = memory->large[--memory->large_count];
+    memory->large[block->position] = last;
     last->position = block->position;
-    process->block_bytes -= block->size;
+    if (class == SIZES) {
+        free(block);
+    } else {
+        block->next_spare = spare_large[class - SMALL_SIZES];
+        spare_large[class - SMALL_SIZES] = block;
+    }
+}
+
+/* ---- Any ---- */
+
+/* Of whoever runs now. */
+static struct sim_memory *memory_now(void)
+{
+    bool is_process = the_world != NULL && the_world->process != NULL;
+    return is_process ? &the_world->process->memory : &outside;
 }
 
 static struct block *block_new(size_t size)
 {
-    struct block *block = block_take(size);
-    require(block != NULL);
-    block->owner = the_world != NULL ? the_world->process : NULL;
+    struct sim_memory *memory = memory_now();
+    size_t bytes = sizeof(struct block) + size;
+    size_t class = size_class(bytes);
+    struct block *block =
+        is_small(class) ? small_take(memory, class) : large_take(memory, class, bytes);
+    block->owner = memory;
     block->mark = BLOCK_MARK;
     block->size = size;
-    if (block->owner != NULL) {
-        blocks_add(block->owner, block);
-    }
+    memory->block_count++;
+    memory->block_bytes += size;
     return block;
+}
+
+static void block_free(struct block *block)
+{
+    struct sim_memory *memory = block->owner;
+    size_t class = size_class(sizeof *block + block->size);
+    ensure(memory->block_count > 0 && memory->block_bytes >= block->size);
+    memory->block_count--;
+    memory->block_bytes -= block->size;
+    block->mark = BLOCK_GONE;
+    if (is_small(class)) {
+        small_give_back(memory, block, class);
+    } else {
+        large_give_back(memory, block, class);
+    }
 }
 
 static struct block *block_of(void *memory)
@@ -154,14 +211,6 @@ static struct block *block_of(void *memory)
         assert_failed("memory", "freed twice, or never allocated", __FILE__, __LINE__);
     }
     return block;
-}
-
-static void block_forget(struct block *block)
-{
-    if (block->owner != NULL) {
-        blocks_remove(block->owner, block);
-    }
-    block->mark = BLOCK_GONE;
 }
 
 void *memory_allocate(size_t size)
@@ -202,22 +251,25 @@ void memory_free(void *memory)
 {
     if (memory != NULL) {
         struct block *block = block_of(memory);
-        block_forget(block);
-        block_give_back(block);
+        ensure(block->owner == memory_now() || block->owner == &outside);
+        block_free(block);
     }
 }
 
 void memory_release_all(struct sim_process *process)
 {
-    while (process->block_count > 0) {
-        struct block *block = process->blocks[process->block_count - 1];
-        block_forget(block);
-        block_give_back(block);
+    struct sim_memory *memory = &process->memory;
+    while (memory->large_count > 0) {
+        block_free(memory->large[memory->large_count - 1]);
     }
-    ensure(process->block_bytes == 0);
-    own_free(process->blocks);
-    process->blocks = NULL;
-    process->block_capacity = 0;
+    own_free(memory->large);
+    while (memory->slabs != NULL) {
+        struct slab *slab = memory->slabs;
+        memory->slabs = slab->next;
+        slab->next = spare_slabs;
+        spare_slabs = slab;
+    }
+    *memory = (struct sim_memory){0};
 }
 
 void *own_allocate(size_t size)

@@ -78,11 +78,11 @@ void process_loop_ended(struct sim_process *process)
 
 static void process_check_clean(struct sim_process *process)
 {
-    if (process->block_count > 0) {
+    if (process->memory.block_count > 0) {
         sim_world_fail(process->host->world,
                        "broker %u left %llu blocks of memory (%llu bytes) after a clean end",
-                       process->host->number, (unsigned long long)process->block_count,
-                       (unsigned long long)process->block_bytes);
+                       process->host->number, (unsigned long long)process->memory.block_count,
+                       (unsigned long long)process->memory.block_bytes);
     }
 }
 
