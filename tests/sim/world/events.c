@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * events.c -- a heap with four children a node: shallower than a binary one, and the four stand
- * side by side in memory.
+ * events.c -- a tournament: every event that is scheduled has a place among the leaves of a binary
+ * tree, and each node above knows which of its two is earlier.  To change an event is to play its
+ * games anew on the way to the root, which takes no branch that nobody could foretell.
+ *
+ * In front of the tree there is room for one event that is earlier than all in it.  Most events
+ * cause one that comes next of all, which so costs next to nothing.
  */
 #include "events.h"
 
@@ -9,111 +13,180 @@
 #include "own_memory.h"
 
 #define EVENTS_CAPACITY_MIN 64
-#define CHILDREN 4
+#define NOBODY 0 /* the handle that is never given out */
 
-static bool slot_is_before(const struct sim_event_slot *one, const struct sim_event_slot *other)
+/* Later than any event's: of a leaf without one. */
+static const struct sim_event_key no_key = {UINT64_MAX, UINT64_MAX};
+
+static bool key_is_before(struct sim_event_key one, struct sim_event_key other)
 {
-    return one->at_ns != other->at_ns ? one->at_ns < other->at_ns : one->sequence < other->sequence;
+    return ((unsigned __int128)one.at_ns << 64 | one.sequence) <
+           ((unsigned __int128)other.at_ns << 64 | other.sequence);
 }
 
-static void events_put(struct sim_events *events, uint32_t position, struct sim_event_slot slot)
+static uint32_t earlier_of(const struct sim_events *events, uint32_t one, uint32_t other)
 {
-    events->slots[position] = slot;
-    slot.event->position = position;
+    uint32_t is_other = key_is_before(events->keys[other], events->keys[one]);
+    return one ^ ((one ^ other) & -is_other);
 }
 
-/* Puts the slot at a free position or above it. */
-static void events_move_up(struct sim_events *events, uint32_t position, struct sim_event_slot slot)
+/* ---- The tree ---- */
+
+static void play(struct sim_events *events, uint32_t handle)
 {
-    while (position > 1) {
-        uint32_t parent = (position + CHILDREN - 2) / CHILDREN;
-        if (!slot_is_before(&slot, &events->slots[parent])) {
-            break;
-        }
-        events_put(events, position, events->slots[parent]);
-        position = parent;
+    uint32_t winner = earlier_of(events, handle, handle ^ 1);
+    uint32_t node = (events->capacity + handle) / 2;
+    events->winners[node] = winner;
+    while (node > 1) {
+        winner = earlier_of(events, winner, events->winners[node ^ 1]);
+        node /= 2;
+        events->winners[node] = winner;
     }
-    events_put(events, position, slot);
 }
 
-/* Fills a free position with the first of what is below it, and so on: what is free then is a leaf.
- * What takes its place comes from the end of the heap and belongs near a leaf, so moving it up from
- * there costs less than holding it against every child on the way down. */
-static uint32_t events_sink(struct sim_events *events, uint32_t position)
+static void play_all(struct sim_events *events)
 {
-    for (;;) {
-        uint32_t first = (position - 1) * CHILDREN + 2;
-        uint32_t end = first + CHILDREN <= events->count + 1 ? first + CHILDREN : events->count + 1;
-        if (first >= end) {
-            return position;
-        }
-        uint32_t least = first;
-        for (uint32_t child = first + 1; child < end; child++) {
-            if (slot_is_before(&events->slots[child], &events->slots[least])) {
-                least = child;
-            }
-        }
-        events_put(events, position, events->slots[least]);
-        position = least;
+    for (uint32_t handle = 0; handle < events->capacity; handle += 2) {
+        events->winners[(events->capacity + handle) / 2] = earlier_of(events, handle, handle + 1);
     }
+    for (uint32_t node = events->capacity / 2 - 1; node > 0; node--) {
+        events->winners[node] =
+            earlier_of(events, events->winners[2 * node], events->winners[2 * node + 1]);
+    }
+}
+
+static uint32_t tree_first(const struct sim_events *events)
+{
+    return events->capacity > 0 ? events->winners[1] : NOBODY;
+}
+
+/* ---- Handles ---- */
+
+static void grow(struct sim_events *events)
+{
+    uint32_t old_capacity = events->capacity;
+    uint32_t capacity = old_capacity > 0 ? old_capacity * 2 : EVENTS_CAPACITY_MIN;
+    events->capacity = capacity;
+    events->keys = own_reallocate(events->keys, capacity * sizeof events->keys[0]);
+    events->winners = own_reallocate(events->winners, capacity * sizeof events->winners[0]);
+    events->leaves = own_reallocate(events->leaves, capacity * sizeof events->leaves[0]);
+    for (uint32_t handle = capacity; handle-- > old_capacity;) {
+        events->keys[handle] = no_key;
+        events->leaves[handle] = (union sim_event_leaf){.next_free = events->first_free};
+        events->first_free = handle; /* in the end: the least of the new ones */
+    }
+    if (old_capacity == 0) {
+        events->first_free = events->leaves[NOBODY].next_free;
+    }
+    play_all(events);
+}
+
+static void take_handle(struct sim_events *events, struct sim_event *event)
+{
+    if (events->first_free == NOBODY) {
+        grow(events);
+    }
+    event->handle = events->first_free;
+    events->first_free = events->leaves[event->handle].next_free;
+    events->leaves[event->handle].event = event;
+}
+
+static void give_handle_back(struct sim_events *events, struct sim_event *event)
+{
+    events->leaves[event->handle].next_free = events->first_free;
+    events->first_free = event->handle;
+    event->handle = NOBODY;
+}
+
+/* ---- Both ---- */
+
+static void set_key(struct sim_events *events, uint32_t handle, struct sim_event_key key)
+{
+    events->keys[handle] = key;
+    play(events, handle);
+}
+
+/* The leaf of the event in front has no key: the tree knows nothing of it. */
+static void take_out(struct sim_events *events, uint32_t handle)
+{
+    if (events->front == handle) {
+        events->front = NOBODY;
+    } else {
+        set_key(events, handle, no_key);
+    }
+}
+
+static void put_in(struct sim_events *events, uint32_t handle, struct sim_event_key key)
+{
+    bool has_front = events->front != NOBODY;
+    struct sim_event_key first = has_front ? events->front_key : events->keys[tree_first(events)];
+    if (!key_is_before(key, first)) {
+        set_key(events, handle, key);
+        return;
+    }
+    if (has_front) {
+        set_key(events, events->front, events->front_key);
+    }
+    events->front = handle;
+    events->front_key = key;
 }
 
 void sim_events_free(struct sim_events *events)
 {
-    own_free(events->slots);
+    own_free(events->keys);
+    own_free(events->winners);
+    own_free(events->leaves);
     *events = (struct sim_events){0};
-}
-
-static void events_grow(struct sim_events *events)
-{
-    if (events->count + 1 < events->capacity) {
-        return;
-    }
-    events->capacity = events->capacity > 0 ? events->capacity * 2 : EVENTS_CAPACITY_MIN;
-    events->slots = own_reallocate(events->slots, events->capacity * sizeof(struct sim_event_slot));
 }
 
 void sim_event_schedule(struct sim_events *events, struct sim_event *event, uint64_t at_ns)
 {
     require(event->run != NULL);
-    struct sim_event_slot slot = {at_ns, events->next_sequence++, event};
-    uint32_t position = event->position;
-    if (position == 0) {
-        events_grow(events);
-        position = ++events->count;
-    } else if (slot_is_before(&events->slots[position], &slot)) {
-        position = events_sink(events, position);
+    if (event->handle == NOBODY) {
+        take_handle(events, event);
+    } else {
+        take_out(events, event->handle);
     }
     event->at_ns = at_ns;
-    events_move_up(events, position, slot);
+    put_in(events, event->handle, (struct sim_event_key){at_ns, events->next_sequence++});
 }
 
 void sim_event_cancel(struct sim_events *events, struct sim_event *event)
 {
-    uint32_t position = event->position;
-    if (position == 0) {
-        return;
+    if (event->handle != NOBODY) {
+        ensure(events->leaves[event->handle].event == event);
+        take_out(events, event->handle);
+        give_handle_back(events, event);
     }
-    ensure(position <= events->count && events->slots[position].event == event);
-    struct sim_event_slot last = events->slots[events->count--];
-    event->position = 0;
-    if (last.event != event) {
-        events_move_up(events, events_sink(events, position), last);
+}
+
+/* The handle of the first event; NOBODY: none comes before SIM_NEVER_NS. */
+static uint32_t first_of(const struct sim_events *events, uint64_t *at_ns)
+{
+    uint32_t handle = events->front != NOBODY ? events->front : tree_first(events);
+    *at_ns = SIM_NEVER_NS;
+    if (events->front != NOBODY) {
+        *at_ns = events->front_key.at_ns;
+    } else if (handle != NOBODY) {
+        *at_ns = events->keys[handle].at_ns;
     }
+    return *at_ns < SIM_NEVER_NS ? handle : NOBODY;
 }
 
 uint64_t sim_events_next_ns(const struct sim_events *events)
 {
-    return events->count > 0 && events->slots[1].at_ns < SIM_NEVER_NS ? events->slots[1].at_ns
-                                                                      : SIM_NEVER_NS;
+    uint64_t at_ns = 0;
+    return first_of(events, &at_ns) != NOBODY ? at_ns : SIM_NEVER_NS;
 }
 
 struct sim_event *sim_events_take(struct sim_events *events)
 {
-    if (sim_events_next_ns(events) == SIM_NEVER_NS) {
+    uint64_t at_ns = 0;
+    uint32_t handle = first_of(events, &at_ns);
+    if (handle == NOBODY) {
         return NULL;
     }
-    struct sim_event *event = events->slots[1].event;
+    struct sim_event *event = events->leaves[handle].event;
     sim_event_cancel(events, event);
     return event;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * events.h -- what is going to happen, in a heap ordered by time; at the same time, in the order of
+ * events.h -- what is going to happen, ordered by time; at the same time, in the order of
  * scheduling.  An event is embedded in its owner, which takes it out before it goes.
  *
  * Locality: one thread.
@@ -18,22 +18,32 @@ struct sim_process;
 
 struct sim_event {
     uint64_t at_ns;
-    uint32_t position;           /* in the heap, from 1; 0: not scheduled */
+    uint32_t handle;             /* which leaf is its; 0: not scheduled */
     uint32_t kind;               /* for the digest */
     struct sim_process *process; /* whose doing it is: it waits while that is paused; or NULL */
     void (*run)(struct sim_event *event);
 };
 
-struct sim_event_slot {
+struct sim_event_key {
     uint64_t at_ns;
-    uint64_t sequence;
-    struct sim_event *event;
+    uint64_t sequence; /* of the scheduling */
 };
 
+union sim_event_leaf {
+    struct sim_event *event;
+    uint32_t next_free; /* of a leaf without an event; 0: it is the last one */
+};
+
+/* What the order needs of an event stands here and not in the event, so that its owner's memory is
+ * not touched when others come and go. */
 struct sim_events {
-    struct sim_event_slot *slots; /* from 1; Invariant: slots[i].event->position == i */
-    uint32_t count;
-    uint32_t capacity;
+    uint32_t capacity;          /* of leaves: 0 or a power of two */
+    struct sim_event_key *keys; /* by handle */
+    uint32_t *winners;          /* from 1, the root; of 2n and 2n + 1 the earlier one is n's */
+    union sim_event_leaf *leaves;
+    uint32_t first_free; /* handle; 0: none */
+    uint32_t front;      /* handle; 0: nobody is in front */
+    struct sim_event_key front_key;
     uint64_t next_sequence;
 };
 
@@ -48,7 +58,7 @@ uint64_t sim_events_next_ns(const struct sim_events *events);
 
 static inline bool sim_event_is_scheduled(const struct sim_event *event)
 {
-    return event->position != 0;
+    return event->handle != 0;
 }
 
 #endif
