@@ -186,7 +186,10 @@ static int walk_step(struct walk *walk, const char *component, size_t length)
 static int walk_to_parent(struct sim_disk *disk, const char *path, struct sim_inode **parent,
                           char name[NAME_MAX + 1])
 {
-    struct walk walk = {.directories = {disk->root}, .depth = 1};
+    struct walk walk;
+    walk.directories[0] = disk->root;
+    walk.depth = 1;
+    walk.name[0] = 0;
     int result = 0;
     path += strspn(path, "/");
     while (*path != 0 && result == 0) {
@@ -196,7 +199,7 @@ static int walk_to_parent(struct sim_disk *disk, const char *path, struct sim_in
         path += strspn(path, "/");
     }
     *parent = walk.directories[walk.depth - 1];
-    memcpy(name, walk.name, sizeof walk.name);
+    memcpy(name, walk.name, strlen(walk.name) + 1);
     return result;
 }
 
@@ -234,16 +237,25 @@ int disk_create(struct sim_disk *disk, const char *path, struct sim_inode **inod
 {
     char name[NAME_MAX + 1];
     struct sim_inode *parent = NULL;
-    int result = disk_find(disk, path, inode);
-    *is_new = result == -ENOENT;
-    if (result != -ENOENT) {
-        return result == 0 && (*inode)->is_directory ? -EISDIR : result;
+    int result = walk_to_parent(disk, path, &parent, name);
+    *is_new = false;
+    if (result != 0) {
+        return result;
     }
-    result = walk_to_parent(disk, path, &parent, name);
-    if (result == 0) {
+    if (name[0] == 0) {
+        return -EISDIR;
+    }
+    const struct directory_entry *entry = names_find(&parent->seen, name);
+    if (entry == NULL) {
         result = make(disk, parent, name, false);
+        if (result != 0) {
+            return result;
+        }
+        *is_new = true;
+        entry = names_find(&parent->seen, name);
     }
-    return result == 0 ? disk_find(disk, path, inode) : result;
+    *inode = entry->inode;
+    return entry->inode->is_directory ? -EISDIR : 0;
 }
 
 int disk_make_directory(struct sim_disk *disk, const char *path)

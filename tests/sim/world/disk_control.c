@@ -152,6 +152,16 @@ static int compare_names(const void *one, const void *other)
     return strcmp(((const struct walk_child *)one)->name, ((const struct walk_child *)other)->name);
 }
 
+static void path_append(char *path, size_t length, const char *name)
+{
+    size_t name_length = strlen(name);
+    ensure(length + name_length + 2 <= DISK_PATH_SIZE);
+    if (length > 0) {
+        path[length++] = '/';
+    }
+    memcpy(path + length, name, name_length + 1);
+}
+
 /* path: with room for DISK_PATH_SIZE bytes, and as it was again afterwards. */
 static bool walk_directory(const struct walk *walk, const struct sim_inode *directory, char *path)
 {
@@ -167,9 +177,7 @@ static bool walk_directory(const struct walk *walk, const struct sim_inode *dire
     }
     qsort(children, count, sizeof *children, compare_names);
     for (size_t i = 0; i < count && goes_on; i++) {
-        int printed = snprintf(path + length, DISK_PATH_SIZE - length, "%s%s",
-                               length > 0 ? "/" : "", children[i].name);
-        ensure(printed > 0 && (size_t)printed < DISK_PATH_SIZE - length);
+        path_append(path, length, children[i].name);
         goes_on = inode_is_directory(children[i].inode)
                       ? walk_directory(walk, children[i].inode, path)
                       : walk->visit(path, children[i].inode, walk->context);

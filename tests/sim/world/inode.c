@@ -68,9 +68,10 @@ void inode_set_lock_owner(struct sim_inode *inode, uint64_t owner)
     inode->lock_owner = owner;
 }
 
-/* Bytes that appear are zero. */
-static void inode_set_size(struct sim_inode *inode, uint64_t size)
+/* Bytes that appear are zero up to filled_from: those behind it are written at once. */
+static void inode_grow(struct sim_inode *inode, uint64_t size, uint64_t filled_from)
 {
+    require(size > inode->size && filled_from <= size);
     if (size > inode->capacity) {
         uint64_t capacity = inode->capacity > 0 ? inode->capacity : INODE_CAPACITY_MIN;
         while (capacity < size) {
@@ -79,11 +80,21 @@ static void inode_set_size(struct sim_inode *inode, uint64_t size)
         inode->data = own_reallocate(inode->data, (size_t)capacity);
         inode->capacity = capacity;
     }
-    if (size > inode->size) {
-        memset(inode->data + inode->size, 0, (size_t)(size - inode->size));
+    if (filled_from > inode->size) {
+        memset(inode->data + inode->size, 0, (size_t)(filled_from - inode->size));
     }
     inode->disk->used += size - inode->size;
     inode->size = size;
+}
+
+static void inode_set_size(struct sim_inode *inode, uint64_t size)
+{
+    if (size > inode->size) {
+        inode_grow(inode, size, size);
+    } else {
+        inode->disk->used -= inode->size - size;
+        inode->size = size;
+    }
 }
 
 /* Position of the first kept sector that is not before number. */
@@ -193,7 +204,7 @@ int inode_write(struct sim_inode *inode, uint64_t position, const void *data, si
     }
     sectors_soil(inode, position, end);
     if (end > inode->size) {
-        inode_set_size(inode, end);
+        inode_grow(inode, end, position);
     }
     memcpy(inode->data + position, data, length);
     return result;
