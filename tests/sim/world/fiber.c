@@ -121,7 +121,9 @@ static void fiber_wake(struct sim_event *event)
     world->fiber = fiber;
     world->process = process;
     world->host = process->host;
-    world_stir(process->host);
+    if (fiber == process->main) {
+        world_stir(process->host);
+    }
     trace_set_shard(-1);
     fiber_enter(fiber);
     world->fiber = NULL;
