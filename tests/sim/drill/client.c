@@ -214,6 +214,7 @@ static void on_close(struct io_stream *stream, const char *reason)
     struct list failed;
     struct list_node *node;
     (void)reason;
+    connection->client->silent_broker = connection->broker;
     connection->stream = NULL;
     connection->is_open = false;
     list_init(&failed);
@@ -389,5 +390,12 @@ void client_speak(struct client *client, enum client_api api, int16_t version)
 
 uint32_t client_any_broker(struct client *client)
 {
-    return 1 + (uint32_t)prng_below(&client->prng, client->broker_count);
+    uint32_t drawn = 1 + (uint32_t)prng_below(&client->prng, client->broker_count);
+    bool is_avoided = client->is_wary && drawn == client->silent_broker;
+    return is_avoided ? 1 + drawn % client->broker_count : drawn;
+}
+
+void client_be_wary(struct client *client)
+{
+    client->is_wary = true;
 }

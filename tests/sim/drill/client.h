@@ -94,6 +94,9 @@ void client_send(struct client *client, uint32_t broker, enum client_api api,
 
 /* A broker to ask what any broker can answer; drawn anew each time. */
 uint32_t client_any_broker(struct client *client);
+/* From now on never the one whose connection ended last, as real clients do: it may be dead, and
+ * who has to be done in time must not ask it again and again. */
+void client_be_wary(struct client *client);
 /* Who leads, as far as this client knows; 0: unknown. */
 uint32_t client_leader(const struct client *client, uint32_t topic, uint32_t partition);
 /* What this client knew turned out wrong: asks for metadata unless it does so already.  knowing:

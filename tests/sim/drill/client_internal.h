@@ -38,6 +38,8 @@ struct client {
     struct history *history;
     struct check_leaders *leaders;
     uint32_t broker_count;
+    bool is_wary;
+    uint32_t silent_broker; /* the last one that a connection to ended or failed; 0: none */
     int32_t correlation;
     int16_t versions[CLIENT_API_COUNT];
     struct client_connection connections[CLIENT_BROKERS_MAX]; /* by broker id; 0 is nobody */

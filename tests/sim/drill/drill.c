@@ -200,7 +200,9 @@ static void make_prober(struct drill *drill)
         .window = 1,
         .timeout_ms = 3000,
     };
-    drill->prober = drill_producer_new(add_client(drill), &options);
+    struct client *client = add_client(drill);
+    client_be_wary(client);
+    drill->prober = drill_producer_new(client, &options);
 }
 
 /* ---- Running ---- */
