@@ -109,7 +109,7 @@ static void make_hosts(struct drill *drill)
         config->heartbeat_ms = drill->swarm.heartbeat_ms;
         config->election_ms = drill->swarm.election_ms;
         config->retention_check_ms = drill->swarm.retention_check_ms;
-        config->scrub_interval_ms = 2000; /* so that scrubbing meets everything else */
+        config->scrub_interval_ms = drill->swarm.scrub_ms;
         config->auto_create_topics = false;
         if (drill->swarm.has[SWARM_COMPACT]) {
             config->compaction_check_ms = drill->swarm.compaction_check_ms;
@@ -152,6 +152,8 @@ static void add_producer(struct drill *drill)
         .is_idempotent = kind < 6,
         .acks = kind == 9 ? 1 : -1,
         .mean_ms = swarm->produce_mean_ms,
+        .burst_ms = swarm->burst_ms,
+        .lull_ms = swarm->lull_ms,
         .records_most = swarm->records_most,
         .record_bytes_most = swarm->record_bytes_most,
         .window = swarm->window,

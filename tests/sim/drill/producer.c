@@ -35,6 +35,7 @@
 #define BATCH_PRODUCER_EPOCH 51
 #define BATCH_BASE_SEQUENCE 53
 #define TOMBSTONE_ONE_IN 6
+#define NS_PER_MS UINT64_C(1000000)
 
 enum verdict {
     VERDICT_YES,
@@ -492,14 +493,25 @@ static void ask_for_id(struct drill_producer *producer)
                 &writer, 5000, id_given, producer);
 }
 
+/* How long the lull of this moment goes on; 0: it is none. */
+static uint64_t lull_left_ns(const struct drill_producer *producer)
+{
+    uint64_t burst_ns = producer->options.burst_ms * NS_PER_MS;
+    uint64_t period_ns = burst_ns + producer->options.lull_ms * NS_PER_MS;
+    uint64_t now_ns = sim_world_now_ns(client_world(producer->client));
+    bool is_lull = producer->options.lull_ms > 0 && now_ns % period_ns >= burst_ns;
+    return is_lull ? period_ns - now_ns % period_ns : 0;
+}
+
 static void load(struct io_timer *timer)
 {
     struct drill_producer *producer = container_of(timer, struct drill_producer, load_timer);
     struct io_loop *loop = client_loop(producer->client);
     struct prng *prng = client_prng(producer->client);
     uint64_t pause_ms = 1 + prng_below(prng, 2ull * producer->options.mean_ms);
-    io_timer_start(loop, timer, io_now_ns(loop) + pause_ms * 1000000ull);
-    if (producer->is_quiet) {
+    uint64_t lull_ns = lull_left_ns(producer);
+    io_timer_start(loop, timer, io_now_ns(loop) + lull_ns + pause_ms * NS_PER_MS);
+    if (producer->is_quiet || lull_ns > 0) {
         pump(producer);
         return;
     }

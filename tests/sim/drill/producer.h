@@ -16,6 +16,8 @@ struct producer_options {
     bool is_idempotent;
     int8_t acks; /* idempotent: -1 */
     uint32_t mean_ms;
+    uint32_t burst_ms; /* load for so long, then */
+    uint32_t lull_ms;  /* none, all producers at once, so that groups come to rest; 0: no lulls */
     uint32_t records_most;
     uint32_t record_bytes_most;
     uint32_t window;     /* batches in flight to one partition */

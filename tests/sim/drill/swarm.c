@@ -11,6 +11,9 @@
 
 #include <string.h>
 
+/* So that scrubbing meets everything else. */
+#define SCRUB_MS_IN_HASTE 2000
+
 struct fault_row {
     const char *name;
     uint32_t percent;
@@ -198,12 +201,19 @@ static void settle_joins(struct swarm *swarm)
     swarm->has[SWARM_OLD_COPY] = false;
 }
 
+/* Only scrubbing finds it where nobody reads, and the world waits for that. */
+static bool has_damage(const struct swarm *swarm)
+{
+    return swarm->has[SWARM_ROT] || swarm->has[SWARM_LOST_WRITE] || swarm->has[SWARM_STRAY_WRITE];
+}
+
 /* A world that is not in haste goes at about the pace of brokers as they are shipped, so that a
  * second of it is worth a second. */
 static void settle_pace(struct swarm *swarm)
 {
     struct prng prng;
     prng_init(&prng, swarm->seed ^ 0x6861737465ull);
+    swarm->scrub_ms = SCRUB_MS_IN_HASTE;
     uint32_t heartbeat_ms = between(&prng, 100, 200);
     uint32_t election_ms = heartbeat_ms * between(&prng, 4, 8);
     bool is_in_haste = chance(&prng, fault_rows[SWARM_HASTE].percent);
@@ -214,7 +224,13 @@ static void settle_pace(struct swarm *swarm)
     swarm->heartbeat_ms = heartbeat_ms;
     swarm->election_ms = election_ms;
     swarm->produce_mean_ms *= swarm->produce_mean_ms < 30 ? 10 : 1;
-    swarm->compaction_check_ms *= swarm->compaction_check_ms < 100 ? 10 : 1;
+    swarm->compaction_check_ms = between(&prng, 300, 3000);
+    swarm->retention_check_ms = between(&prng, 1000, 10000);
+    swarm->scrub_ms = has_damage(swarm) ? between(&prng, 2000, 6000) : between(&prng, 5000, 30000);
+    swarm->burst_ms = between(&prng, 2000, 8000);
+    swarm->lull_ms = between(&prng, 2000, 8000);
+    swarm->world.network.cut_one_in = 32;
+    swarm->world.disk.cached_ppm = 900000;
 }
 
 static void add_faults(struct swarm *swarm, const char *names)
@@ -251,13 +267,14 @@ void swarm_print(const struct swarm *swarm, FILE *file)
 {
     fprintf(file,
             "swarm: brokers=%u controllers=%u shards=%u heartbeat=%ums election=%ums producers=%u "
-            "consumers=%u members=%u every=%ums records<=%u bytes<=%u window=%u safety=%ums "
+            "consumers=%u members=%u every=%ums burst=%ums lull=%ums records<=%u bytes<=%u "
+            "window=%u safety=%ums "
             "fault-every=%ums "
             "topics=",
             swarm->brokers, swarm->controllers, swarm->shards, swarm->heartbeat_ms,
             swarm->election_ms, swarm->producers, swarm->consumers, swarm->members,
-            swarm->produce_mean_ms, swarm->records_most, swarm->record_bytes_most, swarm->window,
-            swarm->safety_ms, swarm->fault_mean_ms);
+            swarm->produce_mean_ms, swarm->burst_ms, swarm->lull_ms, swarm->records_most,
+            swarm->record_bytes_most, swarm->window, swarm->safety_ms, swarm->fault_mean_ms);
     for (uint32_t i = 0; i < swarm->topic_count; i++) {
         const struct swarm_topic *topic = &swarm->topics[i];
         fprintf(file, "%s%ux%u/%u%s", i == 0 ? "" : ",", topic->partitions, topic->replicas,

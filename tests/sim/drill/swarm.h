@@ -53,7 +53,7 @@
     X(SWARM_LOST_WRITE, "lost", 30)      /* a write that was synced never came to the medium */    \
     X(SWARM_STRAY_WRITE, "stray", 30)    /* one went to another place of its file */               \
     X(SWARM_OLD_COPY, "oldcopy", 30)     /* a broker gets a backup of its data directory */        \
-    X(SWARM_HASTE, "haste", 20)          /* timers far shorter than those that brokers are         \
+    X(SWARM_HASTE, "haste", 5)           /* timers far shorter than those that brokers are         \
                                             shipped with, and clients that never rest */
 /* Kinds from these on came later; a half of all seeds has none of the first, and another half none
  * of the second, and is the world it was.  What came last is drawn apart: a seed from before it is
@@ -94,6 +94,9 @@ struct swarm {
     uint32_t heartbeat_ms;
     uint32_t election_ms;
     uint32_t retention_check_ms;
+    uint32_t scrub_ms;
+    uint32_t burst_ms; /* of load, before a lull; */
+    uint32_t lull_ms;  /* 0: the load goes on and on */
     uint32_t compaction_check_ms;
 
     uint32_t topic_count;

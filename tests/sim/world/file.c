@@ -30,7 +30,7 @@ struct io_file {
     struct sim_host *host;
     struct sim_inode *inode; /* held */
     enum io_open_mode mode;
-    char path[DISK_PATH_SIZE];
+    char path[];
 };
 
 /* ---- Time and crashes ---- */
@@ -74,6 +74,15 @@ static void operation(bool is_sync)
         loop_block(world->loop, duration_ns);
     }
     file_count_operation();
+}
+
+static void read_operation(void)
+{
+    if (sim_happens(&the_world->disk_prng, running_host()->disk_options.cached_ppm)) {
+        file_count_operation();
+    } else {
+        operation(false);
+    }
 }
 
 /* ---- Faults ---- */
@@ -128,12 +137,13 @@ int io_file_open(struct io_file **file, const char *path, enum io_open_mode mode
     if (result != 0) {
         return result;
     }
-    struct io_file *opened = memory_allocate_zeroed(sizeof *opened);
+    size_t path_bytes = strlen(path) + 1;
+    struct io_file *opened = memory_allocate_zeroed(sizeof *opened + path_bytes);
     opened->references = 1;
     opened->host = host;
     opened->inode = inode_hold(inode);
     opened->mode = mode;
-    snprintf(opened->path, sizeof opened->path, "%s", path);
+    memcpy(opened->path, path, path_bytes);
     list_node_init(&opened->node);
     if (the_world->process != NULL) {
         list_append(&the_world->process->files, &opened->node);
@@ -172,7 +182,7 @@ int io_file_size(const struct io_file *file, uint64_t *size)
 int io_file_read(const struct io_file *file, uint64_t position, void *data, size_t length,
                  size_t *done)
 {
-    operation(false);
+    read_operation();
     *done = 0;
     if (inode_is_directory(file->inode)) {
         return -EISDIR;

@@ -485,7 +485,8 @@ static size_t packet_bytes(struct io_stream *stream, size_t left)
     length = length < left ? length : left;
     length = length < end_room(stream->end) ? length : end_room(stream->end);
     length = length < PACKET_BYTES_MAX ? length : PACKET_BYTES_MAX;
-    return length > 1 && prng_below(prng, 8) == 0 ? 1 + (size_t)prng_below(prng, length) : length;
+    bool is_cut = length > 1 && prng_below(prng, the_world->options.network.cut_one_in) == 0;
+    return is_cut ? 1 + (size_t)prng_below(prng, length) : length;
 }
 
 static bool send_packet(struct io_stream *stream, size_t length)

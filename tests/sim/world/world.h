@@ -57,6 +57,7 @@ struct sim_network_options {
     uint32_t reset_ppm;          /* a packet meets a reset of its connection instead */
     uint32_t window_least_bytes; /* what a connection holds between two processes, drawn for each */
     uint32_t window_most_bytes;
+    uint32_t cut_one_in; /* so many packets, one ends anywhere in what is to be sent */
     /* What happens to whole RaftFrame requests between brokers.  A byte stream never loses, repeats
      * or reorders them; the consensus core is built for messages that do, so it must meet them. */
     uint32_t frame_drop_ppm;
@@ -73,6 +74,7 @@ struct sim_disk_options {
     uint64_t sync_most_ns;
     uint32_t slow_ppm; /* an operation takes up to slow_most_ns */
     uint64_t slow_most_ns;
+    uint32_t cached_ppm;      /* a read takes no time: all of it is in the page cache */
     uint32_t uncached_ppm;    /* io_file_read_cached finds nothing in the page cache */
     uint32_t write_fails_ppm; /* EIO */
     uint32_t sync_fails_ppm;  /* EIO; what was dirty is clean now, and lost or not by chance */
