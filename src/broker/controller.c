@@ -177,6 +177,7 @@ static void group_started(void *context, enum replica_result result, struct repl
         broker_abandon("this broker cannot take part in the controller group");
     }
     controller->group = group;
+    controller_addresses_look_up(&controller->addresses, controller->shard, group);
 }
 
 static void start_group(struct broker_shard *shard, bool join)
@@ -239,6 +240,7 @@ struct controller *controller_new(struct broker_shard *shard)
 
 void controller_free(struct controller *controller)
 {
+    ensure(!controller->addresses.is_reading);
     ensure(list_is_empty(&controller->deferred) && list_is_empty(&controller->proposals) &&
            list_is_empty(&controller->refused));
     io_turn_hook_remove(controller->shard->loop, &controller->hook);

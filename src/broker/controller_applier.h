@@ -10,6 +10,7 @@
 
 #include "base/list.h"
 #include "broker/controller.h"
+#include "broker/controller_addresses.h"
 #include "replica/replica.h"
 
 /* A record on its way through the controller log. */
@@ -32,6 +33,7 @@ struct controller {
     struct list proposals; /* proposed, ascending by base_offset */
     struct list refused;   /* told so at the end of the turn */
     struct io_turn_hook hook;
+    struct controller_addresses addresses;
 };
 
 extern const struct applier_type controller_applier_type;

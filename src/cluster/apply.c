@@ -53,23 +53,29 @@ static bool take_text(char *text, struct wire_string from)
     return strlen(text) == (size_t)from.length;
 }
 
-static bool apply_broker_registered(struct cluster_metadata *metadata, struct wire_cursor *cursor,
-                                    int16_t version, struct cluster_change *change)
+static bool read_broker(struct cluster_broker *broker, struct wire_cursor *cursor, int16_t version)
 {
     struct broker_registered_record record;
     if (!broker_registered_record_decode(&record, version, cursor) || record.broker_id == 0) {
         return false;
     }
-    struct cluster_broker broker = {
+    *broker = (struct cluster_broker){
         .id = record.broker_id,
         .incarnation = record.incarnation,
         .kafka_port = record.kafka_port,
         .peer_port = record.peer_port,
     };
-    if (!take_text(broker.kafka_host, record.kafka_host) ||
-        !take_text(broker.peer_host, record.peer_host) || !take_text(broker.rack, record.rack) ||
-        !cluster_directory_take(&broker.directory, &record.directory_id, record.first_start,
-                                record.directory_starts, record.directory_starts_count)) {
+    return take_text(broker->kafka_host, record.kafka_host) &&
+           take_text(broker->peer_host, record.peer_host) && take_text(broker->rack, record.rack) &&
+           cluster_directory_take(&broker->directory, &record.directory_id, record.first_start,
+                                  record.directory_starts, record.directory_starts_count);
+}
+
+static bool apply_broker_registered(struct cluster_metadata *metadata, struct wire_cursor *cursor,
+                                    int16_t version, struct cluster_change *change)
+{
+    struct cluster_broker broker;
+    if (!read_broker(&broker, cursor, version)) {
         return false;
     }
     const struct cluster_broker *known = cluster_broker_find(metadata, broker.id);
@@ -492,4 +498,19 @@ bool cluster_apply(struct cluster_metadata *metadata, const uint8_t *record, siz
     arena_free(&arena);
     ensure(applied || change->kind == CLUSTER_CHANGE_NONE);
     return applied;
+}
+
+bool cluster_record_names_broker(const uint8_t *record, size_t length,
+                                 struct cluster_broker *broker)
+{
+    struct arena arena;
+    struct wire_cursor cursor;
+    arena_init(&arena, CLUSTER_RECORD_DECODED_BYTES(length));
+    wire_cursor_init(&cursor, record, length, &arena);
+    uint16_t kind = wire_read_uint16(&cursor);
+    uint16_t version = wire_read_uint16(&cursor);
+    bool names = cursor.error == NULL && kind == CLUSTER_RECORD_BROKER_REGISTERED &&
+                 version <= INT16_MAX && read_broker(broker, &cursor, (int16_t)version);
+    arena_free(&arena);
+    return names;
 }

@@ -137,6 +137,10 @@ struct cluster_change {
  * make no sense, and then nothing changed. */
 bool cluster_apply(struct cluster_metadata *metadata, const uint8_t *record, size_t length,
                    struct cluster_change *change);
+/* Whether a record registers a broker, and which, as it is in the record.  Of a record that may not
+ * be committed this is hearsay: of use to know where to ask, and for nothing else. */
+bool cluster_record_names_broker(const uint8_t *record, size_t length,
+                                 struct cluster_broker *broker);
 
 void cluster_snapshot_write(const struct cluster_metadata *metadata, struct buf **content);
 /* False (state empty) when the bytes make no sense. */

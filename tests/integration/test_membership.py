@@ -340,3 +340,22 @@ def test_leaders_return_to_the_preferred_brokers(make_cluster):
     wait_for(lambda: leaders() == [3, 3, 3], "leaders are even again")
     assert sum(broker.metric("flotilla_leaders_handed_over_total")
                for broker in cluster.brokers.values()) >= 3
+
+
+def test_brokers_that_took_over_from_the_founders_find_each_other_again(three):
+    """Their configs name the founders only, which are gone; after a power cut none of them is told anything by anybody."""
+    three.create_topic(TOPIC, 3, 3)
+    load = Load(three, TOPIC)
+    for number in (4, 5, 6):
+        add_broker(three, number)
+        wait_for_voters(three, set(three.brokers), set(three.brokers)) if number == 5 else three.wait_until_ready()
+    for number in (1, 2, 3):
+        load.wait_for_progress()
+        decommission(three, number)
+    wait_for_voters(three, {4, 5, 6}, {4, 5, 6})
+    for broker in three.brokers.values():
+        broker.kill()
+    for broker in three.brokers.values():
+        broker.start()
+    wait_for(lambda: standing(three) is not None, "a controller leader")
+    prove(three, load)
