@@ -93,8 +93,9 @@ void log_epochs_append_control(struct log_epochs *epochs, const struct log_contr
         .payload = control->payload,
         .payload_length = control->payload_length,
     };
-    epochs->pending_has_membership =
-        epochs->pending_has_membership || control->kind == LOG_ENTRY_MEMBERSHIP;
+    /* Every batch names its term, and none what else took an index before it. */
+    epochs->pending_goes_first =
+        epochs->pending_goes_first || control->kind != LOG_ENTRY_TERM_START;
     log_epochs_append(epochs, &record);
 }
 
@@ -158,7 +159,7 @@ struct buf *log_epochs_take(struct log_epochs *epochs, uint64_t *position)
     epochs->pending = NULL;
     epochs->pending_length = 0;
     epochs->pending_capacity = 0;
-    epochs->pending_has_membership = false;
+    epochs->pending_goes_first = false;
     return content;
 }
 

@@ -68,7 +68,8 @@ struct log_epochs {
     uint64_t durable_length;
     uint64_t checkpoint_sequence;
     size_t pending_capacity;
-    bool pending_has_membership;
+    bool
+        pending_goes_first; /* before the batches behind it: they would not tell that it was lost */
 };
 
 /* What a replay found. */

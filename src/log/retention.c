@@ -144,7 +144,7 @@ static void forget_everything(struct log *log)
     log->epochs.pending = NULL;
     log->epochs.pending_length = 0;
     log->epochs.pending_capacity = 0;
-    log->epochs.pending_has_membership = false;
+    log->epochs.pending_goes_first = false;
     log->submitted_sequence = log->sequence;
     log->saved_sequence = log->sequence;
     log->truncations++;

@@ -62,7 +62,7 @@ static void capture_records(struct log *log, struct log_flush *flush)
 {
     uint64_t position;
     bool has_batches = log->submitted_sequence < log->sequence;
-    bool goes_first = log->epochs.pending_has_membership && has_batches;
+    bool goes_first = log->epochs.pending_goes_first && has_batches;
     struct buf *content = log_epochs_take(&log->epochs, &position);
     if (content != NULL) {
         write_epochs(log, flush, content, position);
