@@ -61,8 +61,8 @@ static void write_epochs(struct log *log, struct log_flush *flush, struct buf *c
 static void capture_records(struct log *log, struct log_flush *flush)
 {
     uint64_t position;
-    bool has_batches = log->submitted_sequence < log->sequence;
-    bool goes_first = log->epochs.pending_goes_first && has_batches;
+    /* Also without batches: the next submit may put some into this flush. */
+    bool goes_first = log->epochs.pending_goes_first;
     struct buf *content = log_epochs_take(&log->epochs, &position);
     if (content != NULL) {
         write_epochs(log, flush, content, position);
