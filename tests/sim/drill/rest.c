@@ -59,13 +59,30 @@ uint32_t rest_find_leader(struct drill *drill, uint64_t group_id, struct replica
     return leader;
 }
 
+/* Has all that its leader has, and knows that all of it is committed. */
+static bool is_level(uint32_t host, struct replica_group *group,
+                     const struct replica_group_view *leader, char *why, size_t why_size)
+{
+    struct replica_group_view here;
+    replica_group_view(group, &here);
+    bool is = here.term == leader->term && here.commit_index == leader->commit_index &&
+              here.applied_index == here.commit_index && here.saved_index == leader->last_index &&
+              leader->commit_index == leader->last_index;
+    return is || no(why, why_size,
+                    "group %lu: broker %u has term %lu saved %lu commit %lu applied %lu, the "
+                    "leader term %lu last %lu commit %lu",
+                    (unsigned long)replica_group_id(group), host, (unsigned long)here.term,
+                    (unsigned long)here.saved_index, (unsigned long)here.commit_index,
+                    (unsigned long)here.applied_index, (unsigned long)leader->term,
+                    (unsigned long)leader->last_index, (unsigned long)leader->commit_index);
+}
+
 static bool is_caught_up(struct drill *drill, uint32_t host, uint64_t group_id, char *why,
                          size_t why_size)
 {
     struct broker *broker = sim_host_broker(drill->hosts[host]);
     struct replica_group *group = broker == NULL ? NULL : rest_find_group(broker, group_id);
     struct replica_group_view leader;
-    struct replica_group_view here;
     bool votes = false;
     if (group == NULL) {
         return no(why, why_size, "group %lu does not run on broker %u", (unsigned long)group_id,
@@ -79,7 +96,6 @@ static bool is_caught_up(struct drill *drill, uint32_t host, uint64_t group_id, 
     if (group_id != CLUSTER_CONTROLLER_GROUP_ID && group->is_damaged) {
         return no(why, why_size, "group %lu: broker %u is damaged", (unsigned long)group_id, host);
     }
-    replica_group_view(group, &here);
     for (uint32_t i = 0; i < leader.member_count; i++) {
         votes = votes || (leader.members[i].node_id == host && leader.members[i].is_voter);
     }
@@ -87,18 +103,7 @@ static bool is_caught_up(struct drill *drill, uint32_t host, uint64_t group_id, 
         return no(why, why_size, "group %lu: broker %u does not vote", (unsigned long)group_id,
                   host);
     }
-    if (here.term != leader.term || here.commit_index != leader.commit_index ||
-        here.applied_index != here.commit_index || here.saved_index != leader.last_index ||
-        leader.commit_index != leader.last_index) {
-        return no(why, why_size,
-                  "group %lu: broker %u has term %lu saved %lu commit %lu applied %lu, the leader "
-                  "term %lu last %lu commit %lu",
-                  (unsigned long)group_id, host, (unsigned long)here.term,
-                  (unsigned long)here.saved_index, (unsigned long)here.commit_index,
-                  (unsigned long)here.applied_index, (unsigned long)leader.term,
-                  (unsigned long)leader.last_index, (unsigned long)leader.commit_index);
-    }
-    return true;
+    return is_level(host, group, &leader, why, why_size);
 }
 
 /* One that was just elected after a
@@ -315,6 +320,44 @@ static bool tells_the_leader(struct drill *drill, uint32_t host, uint64_t group_
     return true;
 }
 
+static bool is_copied(struct broker *broker, uint32_t shard)
+{
+    struct buf *first = NULL;
+    struct buf *here = NULL;
+    cluster_snapshot_write(broker_shard_at(broker, 0)->metadata, &first);
+    cluster_snapshot_write(broker_shard_at(broker, shard)->metadata, &here);
+    bool is = first->length_bytes == here->length_bytes &&
+              memcmp(first->data, here->data, first->length_bytes) == 0;
+    buf_release(first);
+    buf_release(here);
+    return is;
+}
+
+/* Also a broker without a vote on it, of which host_is_whole() asks nothing.  One that lost its
+ * power is kept out until its last process was silent for long enough, and knows nothing so long.
+ */
+static bool knows_the_metadata(struct drill *drill, uint32_t host, char *why, size_t why_size)
+{
+    struct broker *broker = sim_host_broker(drill->hosts[host]);
+    struct replica_group *group = rest_find_group(broker, CLUSTER_CONTROLLER_GROUP_ID);
+    struct replica_group_view leader;
+    uint32_t leads = rest_find_leader(drill, CLUSTER_CONTROLLER_GROUP_ID, &leader);
+    ensure(leads != 0); /* its metadata was looked at */
+    if (group == NULL) {
+        return no(why, why_size, "the controller group does not run on broker %u", host);
+    }
+    if (!is_level(host, group, &leader, why, why_size)) {
+        return false;
+    }
+    for (uint32_t i = 1; i < broker_shard_count(broker); i++) {
+        if (!is_copied(broker, i)) {
+            return no(why, why_size, "broker %u: shard %u has other metadata than shard 0", host,
+                      i);
+        }
+    }
+    return true;
+}
+
 /* What Metadata says, also where there is no replica of the partition. */
 static bool tells_the_leaders(struct drill *drill, uint32_t host, char *why, size_t why_size)
 {
@@ -379,7 +422,8 @@ bool rest_cluster_is_at_rest(struct drill *drill, char *why, size_t why_size)
         if (!host_is_whole(drill, i, why, why_size) ||
             !runs_nothing_else(drill, i, why, why_size) ||
             !keeps_nothing_else(drill, i, why, why_size) ||
-            !tells_the_leaders(drill, i, why, why_size)) {
+            !tells_the_leaders(drill, i, why, why_size) ||
+            !knows_the_metadata(drill, i, why, why_size)) {
             return false;
         }
     }
