@@ -413,6 +413,9 @@ static bool make_progress(struct drill *drill)
     }
     drill->history.is_at_end = true;
     make_reader(drill);
+    for (uint32_t i = 0; i < drill->client_count; i++) {
+        client_be_wary(drill->clients[i]); /* all have to be done in time now */
+    }
     if (!run_until(drill, READ_NS, all_is_read)) {
         return stuck(drill, "a reader does not reach the end");
     }
