@@ -245,8 +245,8 @@ void replica_close_run(struct replica_close *close)
     if (close->is_delete) {
         remove_directory(close);
     } else if (close->successor != NULL) {
-        close->result =
-            replica_directory_quarantine(close->manager->options.data_directory, close->successor);
+        close->result = replica_directory_quarantine(close->manager->options.data_directory,
+                                                     close->successor, &close->quarantine_error);
     }
 }
 
@@ -266,6 +266,7 @@ void replica_close_done(struct replica_close *close)
     bool was_quarantine = close->successor != NULL;
     bool was_delete = close->is_delete || (!was_quarantine && close->result == REPLICA_DISK_FAILED);
     enum replica_result result = close->result;
+    int quarantine_error = close->quarantine_error;
     if (close->error < 0) {
         trace_error("group %llu: closing: %s", (unsigned long long)group->id,
                     strerror(-close->error));
@@ -280,7 +281,7 @@ void replica_close_done(struct replica_close *close)
         return;
     }
     if (was_quarantine) {
-        replica_quarantine_ended(group, result);
+        replica_quarantine_ended(group, result, quarantine_error);
     }
     replica_group_move(group, GROUP_GONE);
     answer_waiters(group, result);

@@ -163,6 +163,7 @@ struct replica_close {
     bool is_delete;
     enum replica_result result;
     int error;
+    int quarantine_error; /* of the disk, while the successor took its place */
 };
 
 /* Starts the work when something waits and none runs. */

@@ -20,6 +20,10 @@
  *
  * so that an empty replica which believes that it may vote is never there.
  *
+ * A disk that fails meanwhile ends the process like any write that fails: what was renamed may or
+ * may not be so after a power cut, and nothing that is started on top would know.  The next start
+ * finds what the table says and asks again.
+ *
  * Locality: the shard; replica_directory_* where blocking is allowed.
  */
 #include "replica/quarantine.h"
@@ -99,14 +103,19 @@ void replica_group_quarantine(struct replica_manager *manager, uint64_t group_id
     replica_group_stop(manager, group_id, false, done, context);
 }
 
-void replica_quarantine_ended(struct replica_group *group, enum replica_result result)
+void replica_quarantine_ended(struct replica_group *group, enum replica_result result,
+                              int disk_error)
 {
     struct replica_manager *manager = group->manager;
+    require((result == REPLICA_DISK_FAILED) == (disk_error < 0));
     if (result == REPLICA_OK) {
         counter_add(&manager->stats.replicas_quarantined, 1);
-    } else {
-        /* Asked again and again it would go wrong again and again. */
-        map_put(&manager->given_up, group->id, manager);
+        return;
+    }
+    /* Asked again and again it would go wrong again and again. */
+    map_put(&manager->given_up, group->id, manager);
+    if (disk_error < 0) {
+        replica_manager_disk_failed(manager, disk_error);
     }
 }
 
@@ -162,13 +171,15 @@ static bool is_foreign(const char *data_directory, const struct replica_group_re
 }
 
 enum replica_result replica_directory_quarantine(const char *data_directory,
-                                                 const struct replica_group_record *record)
+                                                 const struct replica_group_record *record,
+                                                 int *disk_error)
 {
     char path[REPLICA_PATH_SIZE];
     char aside[REPLICA_PATH_SIZE];
     char joining[REPLICA_PATH_SIZE];
     unsigned long long group_id = record->group_id;
     require(record->join);
+    *disk_error = 0;
     if (is_foreign(data_directory, record)) {
         return REPLICA_FOREIGN;
     }
@@ -188,6 +199,7 @@ enum replica_result replica_directory_quarantine(const char *data_directory,
     if (result < 0) {
         trace_error("group %llu: its damaged directory could not be moved aside: %s", group_id,
                     strerror(-result));
+        *disk_error = result;
         return REPLICA_DISK_FAILED;
     }
     trace_warn("group %llu: its damaged directory is now %s; an empty replica joins in its place",

@@ -20,14 +20,18 @@
 
 /* A read of a RUNNING group met damage. */
 void replica_group_damaged(struct replica_group *group, const char *reason);
-/* The close of a group that has a successor is done. */
-void replica_quarantine_ended(struct replica_group *group, enum replica_result result);
+/* The close of a group that has a successor is done.  disk_error: below 0 with REPLICA_DISK_FAILED,
+ * else 0. */
+void replica_quarantine_ended(struct replica_group *group, enum replica_result result,
+                              int disk_error);
 
 /* ---- May block ---- */
 
-/* The group is closed.  record: of the empty replica that takes its place. */
+/* The group is closed.  record: of the empty replica that takes its place.  disk_error: why the
+ * disk failed, 0 when it did not. */
 enum replica_result replica_directory_quarantine(const char *data_directory,
-                                                 const struct replica_group_record *record);
+                                                 const struct replica_group_record *record,
+                                                 int *disk_error);
 /* What a crash between the two renames left.  Before a group's directory is looked at. */
 int replica_directory_finish_quarantine(const char *data_directory, uint64_t group_id);
 

@@ -158,7 +158,8 @@ void replica_group_report_damage(struct replica_group *group, const char *reason
  * that must join in its place; the owner starts it.  Only when the group's own committed membership
  * is without this replica: until then its copy may be the one that counts.  description as in a
  * spec.  done once, with REPLICA_DAMAGED when as many as are kept are there already (then nothing
- * was moved), REPLICA_NOT_RUNNING when it may not be quarantined. */
+ * was moved), REPLICA_NOT_RUNNING when it may not be quarantined, REPLICA_DISK_FAILED when the disk
+ * failed, which the owner is told as of any write. */
 void replica_group_quarantine(struct replica_manager *manager, uint64_t group_id,
                               const void *description, size_t description_length,
                               void (*done)(void *context, enum replica_result result),

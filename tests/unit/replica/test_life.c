@@ -430,6 +430,45 @@ static void lost_record_is_damage(void **state)
     assert_int_equal(nodes_stop_group(cluster, 0, GROUP, false), REPLICA_OK);
 }
 
+static enum replica_result quarantine(void)
+{
+    answers = 0;
+    replica_group_quarantine(manager(), GROUP, "what it is for", 14, note_stop, NULL);
+    wait_for_answers(1);
+    return results[0];
+}
+
+/* What was renamed may be undone by a power cut: nothing is begun on top of it, the process ends.
+ * The next one finds the damaged replica where it was and moves it aside. */
+static void disk_that_fails_while_damage_is_moved_aside_ends_the_process(void **state)
+{
+    (void)state;
+    assert_int_equal(start(GROUP), REPLICA_OK);
+    nodes_write(cluster, GROUP, 10, 100);
+    nodes_stop_manager(cluster, 0);
+    assert_int_equal(io_path_remove(path_of("groups/1001/group")), 0);
+    nodes_start_manager(cluster, 0);
+    assert_int_equal(start(GROUP), REPLICA_DAMAGED);
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    struct rlimit none = {.rlim_cur = 1, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    assert_int_equal(quarantine(), REPLICA_DISK_FAILED);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(cluster->node[0].disk_failures, 1);
+    assert_true(io_path_exists(path_of("groups/1001/epochs")));
+    restart();
+    assert_int_equal(start(GROUP), REPLICA_DAMAGED);
+    assert_true(replica_group_may_be_quarantined(manager(), GROUP));
+    assert_int_equal(quarantine(), REPLICA_OK);
+    assert_int_equal(cluster->node[0].disk_failures, 1);
+    assert_true(io_path_exists(path_of("groups/1001.damaged-1/epochs")));
+    assert_false(io_path_exists(path_of("groups/1001.joining")));
+    assert_int_equal(start(GROUP), REPLICA_OK);
+    assert_true(replica_group_is_joining(replica_group_find(manager(), GROUP)));
+}
+
 static void half_deleted_directories_are_finished(void **state)
 {
     (void)state;
@@ -648,6 +687,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(half_created_is_started_anew, begin, finish),
         cmocka_unit_test_setup_teardown(what_could_not_be_opened_is_deleted, begin, finish),
         cmocka_unit_test_setup_teardown(lost_record_is_damage, begin, finish),
+        cmocka_unit_test_setup_teardown(
+            disk_that_fails_while_damage_is_moved_aside_ends_the_process, begin, finish),
         cmocka_unit_test_setup_teardown(half_deleted_directories_are_finished, begin, finish),
         cmocka_unit_test_setup_teardown(foreign_directories_are_not_touched, begin, finish),
         cmocka_unit_test_setup_teardown(late_messages_start_nothing, begin, finish),
