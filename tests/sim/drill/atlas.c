@@ -820,7 +820,8 @@ void atlas_watch(struct atlas *atlas)
         return;
     }
     if (atlas->injured != 0 && !sim_disk_has_fault(host_at(atlas, atlas->injured)) &&
-        !has_rot(atlas) && rest_host_is_whole(atlas->drill, atlas->injured)) {
+        !has_rot(atlas) && rest_host_is_whole(atlas->drill, atlas->injured) &&
+        !rest_vote_is_missing(atlas->drill, atlas->injured)) {
         sim_world_trace(atlas->drill->world, "host %u is whole again", atlas->injured);
         atlas->injured = 0;
         atlas->is_wiped = false;

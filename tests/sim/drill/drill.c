@@ -374,8 +374,10 @@ static bool heal(struct drill *drill)
                           drill->mover == NULL && drill->crew == NULL;
     if (bears_one_down && prng_below(&drill->prng, 4) == 0) {
         uint32_t host = 1 + (uint32_t)prng_below(&drill->prng, drill->swarm.brokers);
-        drill->stays_down[host] = true;
-        sim_host_kill(drill->hosts[host]);
+        if (!rest_vote_is_missing(drill, host)) { /* while it is down nobody makes it a voter */
+            drill->stays_down[host] = true;
+            sim_host_kill(drill->hosts[host]);
+        }
     }
     for (uint32_t i = 0; i < drill->producer_count; i++) {
         drill_producer_quiet(drill->producers[i]);

@@ -91,9 +91,8 @@ static bool is_caught_up(struct drill *drill, uint32_t host, uint64_t group_id, 
     if (rest_find_leader(drill, group_id, &leader) == 0) {
         return no(why, why_size, "group %lu has no leader", (unsigned long)group_id);
     }
-    /* One that serves what is whole of it until its group goes on without it.  Not so the
-     * controller's, which no one replaces while it runs. */
-    if (group_id != CLUSTER_CONTROLLER_GROUP_ID && group->is_damaged) {
+    /* One that serves what is whole of it until its group goes on without it. */
+    if (group->is_damaged) {
         return no(why, why_size, "group %lu: broker %u is damaged", (unsigned long)group_id, host);
     }
     for (uint32_t i = 0; i < leader.member_count; i++) {
@@ -158,6 +157,33 @@ static bool votes_on_controllers(struct drill *drill, uint32_t host)
         votes = votes || (view.members[i].node_id == host && view.members[i].is_voter);
     }
     return votes;
+}
+
+/* docs/design/membership.md */
+static uint32_t voters_of(uint32_t brokers)
+{
+    return brokers >= 5 ? 5 : brokers == 4 ? 3 : brokers;
+}
+
+bool rest_vote_is_missing(struct drill *drill, uint32_t host)
+{
+    const struct cluster_metadata *metadata = rest_metadata(drill);
+    const struct cluster_broker *broker = NULL;
+    struct replica_group_view view;
+    uint32_t brokers = 0;
+    uint32_t voters = 0;
+    size_t position = 0;
+    if (metadata == NULL || votes_on_controllers(drill, host)) {
+        return false;
+    }
+    while ((broker = cluster_broker_next(metadata, &position)) != NULL) {
+        brokers += broker->is_leaving ? 0 : 1;
+    }
+    (void)rest_find_leader(drill, CLUSTER_CONTROLLER_GROUP_ID, &view);
+    for (uint32_t i = 0; i < view.member_count; i++) {
+        voters += view.members[i].is_voter ? 1 : 0;
+    }
+    return voters < voters_of(brokers);
 }
 
 static bool host_is_whole(struct drill *drill, uint32_t host, char *why, size_t why_size)
@@ -372,12 +398,6 @@ static bool tells_the_leaders(struct drill *drill, uint32_t host, char *why, siz
         }
     }
     return does;
-}
-
-/* docs/design/membership.md */
-static uint32_t voters_of(uint32_t brokers)
-{
-    return brokers >= 5 ? 5 : brokers == 4 ? 3 : brokers;
 }
 
 /* Registered are those that are in, none of them leaves, and as many vote as ought to. */

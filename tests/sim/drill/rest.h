@@ -31,6 +31,10 @@ const struct cluster_metadata *rest_metadata(struct drill *drill);
  * committed. */
 bool rest_host_is_whole(struct drill *drill, uint32_t host);
 
+/* The controller group lacks a vote that this broker could have: it went with its damaged or lost
+ * replica and has not come back, or was not given yet.  False where no leader tells. */
+bool rest_vote_is_missing(struct drill *drill, uint32_t host);
+
 /* A group that could not be opened, for its disk failed just then, or a controller group that met a
  * read that failed, waits for its broker to be started again: that is an operator's
  * (design/replica.md). */
