@@ -2,7 +2,7 @@
  *
  * progress.c -- what a leader knows of each follower, and when to send it something.
  *
- *     PROBE ----- accepted ----> REPLICATE          REPLICATE -- refused, lost --> PROBE
+ *     PROBE ----- accepted ----> REPLICATE          REPLICATE -- refused, lost, damaged --> PROBE
  *     PROBE, REPLICATE -- entries gone --> SNAPSHOT -- installed or failed --> PROBE
  *
  * Where the logs meet, when a follower refuses: it names its last index whose term is not above the
@@ -253,20 +253,28 @@ bool raft_slot_is_at_rest(const struct raft *raft, const struct raft_slot *slot)
            slot->mark == 0 && raft->barrier_count == 0 && raft->transfer_target == 0;
 }
 
-void raft_append_sent(struct raft *raft, uint32_t to, uint64_t last_index, uint64_t bytes)
+/* Takes the report of a send: the slot that it is about, NULL when it means nothing any more. */
+static struct raft_slot *take_report(struct raft *raft, uint32_t to)
 {
+    raft->is_dirty = true;
     int position = owed_position(raft, to);
     if (position >= 0) { /* of an earlier leadership or membership */
         raft->owed[position] = raft->owed[--raft->owed_count];
-        raft->is_dirty = true;
-        return;
+        return NULL;
     }
     struct raft_slot *slot = raft_slot_find(raft, to);
     require(raft->role == RAFT_LEADER && slot != NULL && slot->is_send_owed);
     slot->is_send_owed = false;
-    raft->is_dirty = true;
     if (slot->next != slot->send_index + 1 || slot->state == RAFT_SNAPSHOT)
-        return; /* an answer moved it meanwhile */
+        return NULL; /* an answer moved it meanwhile */
+    return slot;
+}
+
+void raft_append_sent(struct raft *raft, uint32_t to, uint64_t last_index, uint64_t bytes)
+{
+    struct raft_slot *slot = take_report(raft, to);
+    if (slot == NULL)
+        return;
     require(last_index >= slot->send_index && last_index <= raft->last_index);
     if (last_index == slot->send_index) {
         slot->is_stalled = true;
@@ -278,6 +286,19 @@ void raft_append_sent(struct raft *raft, uint32_t to, uint64_t last_index, uint6
         slot->next = last_index + 1;
         inflight_add(slot, last_index, bytes);
     }
+}
+
+/* It may have these entries and nobody knows: one that was started again has verified none of them,
+ * and what it acknowledged may have been lost.  So it is asked again where this leader began, with
+ * an entry that stands behind them; what it really lacks, its refusal says. */
+void raft_append_unreadable(struct raft *raft, uint32_t to)
+{
+    struct raft_slot *slot = take_report(raft, to);
+    if (slot == NULL)
+        return;
+    slot->is_stalled = true; /* who lacks them would be asked in a circle: once a heartbeat */
+    if (slot->next < raft->term_first_index)
+        raft_slot_enter(slot, RAFT_PROBE, raft->term_first_index);
 }
 
 bool raft_progress(const struct raft *raft, uint32_t node_id, struct raft_progress_view *view)

@@ -165,8 +165,9 @@ struct raft_write {
 
 /* Entries to send to one follower: (index, last_index_max] with at most bytes_max of payload (0
  * when probing), but at least one entry.  The host takes them from memory or reads them from disk,
- * sends an APPEND made of these fields, and reports by raft_append_sent() -- now or in a later
- * turn.  Until then the core asks nothing more for that follower. */
+ * sends an APPEND made of these fields, and reports by raft_append_sent(), or
+ * raft_append_unreadable() -- now or in a later turn.  Until then the core asks nothing more for
+ * that follower. */
 struct raft_send {
     uint32_t to;
     uint64_t term;
@@ -244,6 +245,10 @@ void raft_saved(struct raft *raft, uint64_t write_id);
 /* A send was carried out: entries up to last_index with that many bytes are on their way
  * (last_index == send.index: nothing could be sent, ask again). */
 void raft_append_sent(struct raft *raft, uint32_t to, uint64_t last_index, uint64_t bytes);
+
+/* A send could not be carried out, as the first of its entries cannot be read here, now and perhaps
+ * for good: they are damaged.  Takes the place of the report by raft_append_sent(). */
+void raft_append_unreadable(struct raft *raft, uint32_t to);
 
 /* A snapshot transfer to a follower ended; on success index is the position it restored. */
 void raft_snapshot_sent(struct raft *raft, uint32_t to, uint64_t index, bool success);

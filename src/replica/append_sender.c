@@ -123,6 +123,9 @@ static void read_failed(struct replica_group *group, const struct raft_send *sen
     }
     if (replica_read_met_damage(result)) {
         replica_group_damaged(group, "what a follower needs cannot be read");
+        raft_append_unreadable(group->raft, send->to);
+        replica_group_touched(group);
+        return;
     }
     report_nothing(group, send); /* asked for again with the next heartbeats */
 }

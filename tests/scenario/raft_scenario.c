@@ -22,7 +22,7 @@
  * - save N [1], deliver|drop|duplicate [N->M] [KIND], network
  * - cut N->M, isolate N, heal, disconnect N M, connect N M, miss N M since=TICK
  * - propose N [span=1 bytes=10], change N voters=1,2 [learners=3], barrier N, transfer N [M]
- * - compact N 5, carry N
+ * - compact N 5, carry N, damage N first=5 last=7: it can read none of these entries of its own
  * - inject KIND from= to= term= [index= index_term= commit= entries=5-6:1]
  * - status, time, quiet COMMAND  (the same without a word)
  *
@@ -382,6 +382,12 @@ static void do_compact(struct play *play)
     cluster_compact(play->cluster, node_word(play, 1), number_word(play, 2, 0));
 }
 
+static void do_damage(struct play *play)
+{
+    cluster_damage(play->cluster, node_word(play, 1), number_option(play, "first", 0),
+                   number_option(play, "last", 0));
+}
+
 static void do_carry(struct play *play)
 {
     cluster_carry_out(play->cluster, node_word(play, 1));
@@ -493,6 +499,7 @@ static const struct command {
     {"transfer", do_transfer},
     {"compact", do_compact},
     {"carry", do_carry},
+    {"damage", do_damage},
     {"inject", do_inject},
     {"status", do_status},
     {"time", do_time},

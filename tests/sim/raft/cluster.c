@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "base/prng.h"
 #include "oracle.h"
 #include "promise.h"
 
@@ -25,6 +26,7 @@ struct cluster {
     uint64_t next_value;
     uint64_t now_ticks;
     uint64_t steps;
+    struct prng of_damage; /* apart: what happens without damage does not change with it */
     struct oracle *oracle;
     struct raft_effects effects; /* of the turn under way; here, so that no turn has to clear it */
 };
@@ -118,6 +120,7 @@ struct cluster *cluster_new(const struct cluster_options *options)
     struct cluster *cluster = memory_allocate_zeroed(sizeof(*cluster));
     cluster->options = *options;
     cluster->oracle = oracle_new();
+    prng_init(&cluster->of_damage, options->seed);
     struct raft_membership founders = {.voter_count = options->voter_count};
     for (uint32_t i = 0; i < options->voter_count; ++i)
         founders.voters[i] = i + 1;
@@ -197,6 +200,18 @@ void cluster_set_hold_sends(struct cluster *cluster, bool hold_sends)
 void cluster_set_trace(struct cluster *cluster, FILE *trace)
 {
     cluster->options.trace = trace;
+}
+
+void cluster_set_unreadable(struct cluster *cluster, uint32_t unreadable)
+{
+    cluster->options.unreadable = unreadable;
+}
+
+void cluster_damage(struct cluster *cluster, uint32_t id, uint64_t first_index, uint64_t last_index)
+{
+    struct cluster_node *node = cluster_node(cluster, id);
+    node->damaged_from = first_index;
+    node->damaged_to = last_index;
 }
 
 uint64_t cluster_ledger_end(const struct cluster *cluster)
@@ -304,6 +319,12 @@ static void send_snapshot(struct cluster *cluster, struct cluster_node *node, ui
     flight->membership_term = node->log.snapshot_term;
 }
 
+static bool is_damaged(const struct cluster_node *node, const struct raft_entry *entry)
+{
+    return node->damaged_from != 0 && entry->first_index <= node->damaged_to &&
+           entry->last_index >= node->damaged_from;
+}
+
 /* The records from position on, behind send->index, that go with one message: their number. */
 static uint32_t count_fitting(const struct cluster *cluster, const struct cluster_node *node,
                               const struct raft_send *send, size_t position)
@@ -315,7 +336,8 @@ static uint32_t count_fitting(const struct cluster *cluster, const struct cluste
          ++position) {
         const struct raft_entry *entry = &node->log.records[position].entry;
         bool is_too_much = bytes + entry->bytes > send->bytes_max;
-        if (entry->last_index > send->last_index_max || (count > 0 && is_too_much))
+        if (entry->last_index > send->last_index_max || (count > 0 && is_too_much) ||
+            is_damaged(node, entry))
             break;
         ensure(entry->first_index == last_index + 1); /* whole entries, from a boundary */
         bytes += entry->bytes;
@@ -325,12 +347,25 @@ static uint32_t count_fitting(const struct cluster *cluster, const struct cluste
     return count;
 }
 
+/* What is at position, behind send->index, cannot be read: for good, or this time. */
+static bool meets_damage(struct cluster *cluster, const struct cluster_node *node, size_t position)
+{
+    uint32_t unreadable = cluster->options.unreadable;
+    return position < node->log.count &&
+           (is_damaged(node, &node->log.records[position].entry) ||
+            (unreadable > 0 && prng_below(&cluster->of_damage, 1000) < unreadable));
+}
+
 static void carry_out_send(struct cluster *cluster, struct cluster_node *node,
                            const struct raft_send *send)
 {
     bool is_current = raft_role(node->raft) == RAFT_LEADER && raft_term(node->raft) == send->term &&
                       send->index >= node->log.snapshot_index;
     size_t position = is_current ? log_position_after(&node->log, send->index) : node->log.count;
+    if (meets_damage(cluster, node, position)) {
+        raft_append_unreadable(node->raft, send->to);
+        return;
+    }
     uint32_t count = count_fitting(cluster, node, send, position);
     uint64_t bytes = 0;
     uint64_t last_index = send->index;

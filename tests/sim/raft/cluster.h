@@ -83,6 +83,8 @@ struct cluster_node {
     uint64_t voted_term; /* the latest vote it ever told of; no disk, so never lost */
     uint32_t voted_for;
     struct cluster_log lost_disk; /* what the disk held that was lost last */
+    uint64_t damaged_from;        /* entries that it cannot read; 0: none */
+    uint64_t damaged_to;
     struct cluster_write writes[CLUSTER_WRITES_MAX];
     size_t write_count;
 
@@ -121,8 +123,9 @@ struct cluster_options {
     uint64_t inflight_bytes_max;
     uint64_t uncommitted_bytes_max;
     uint32_t entries_per_message_max;
-    bool hold_sends; /* sends wait for cluster_carry_out() */
-    FILE *trace;     /* NULL: quiet */
+    bool hold_sends;     /* sends wait for cluster_carry_out() */
+    uint32_t unreadable; /* of 1,000 sends, so many find that what they are to send is damaged */
+    FILE *trace;         /* NULL: quiet */
 };
 
 struct cluster;
@@ -137,6 +140,10 @@ uint64_t cluster_steps(const struct cluster *cluster);
 void cluster_set_now(struct cluster *cluster, uint64_t now_ticks);
 void cluster_set_hold_sends(struct cluster *cluster, bool hold_sends);
 void cluster_set_trace(struct cluster *cluster, FILE *trace);
+void cluster_set_unreadable(struct cluster *cluster, uint32_t unreadable);
+/* From now on the node can read none of its entries from the first index to the last. */
+void cluster_damage(struct cluster *cluster, uint32_t id, uint64_t first_index,
+                    uint64_t last_index);
 
 /* ---- Before a start: what the disk holds ---- */
 void cluster_set_disk(struct cluster *cluster, uint32_t id, uint64_t term, uint32_t vote);

@@ -21,6 +21,8 @@
 
 #define STORM_TICKS 1500
 #define REST_SEED 0x72657374
+#define DAMAGE_SEED 0x62726f6b656e
+#define UNREADABLE_MAX 300 /* of 1,000 sends */
 #define SUCCESSION_ELECTIONS 40
 #define REST_ELECTIONS_MAX 80
 #define CALM_ELECTIONS 60 /* election timeouts that healing may take, besides catching up */
@@ -83,6 +85,10 @@ static void draw_world(struct world *world, uint64_t seed, FILE *trace)
     if (prng_below(&of_rest, 2) == 0)
         world->options.rest_ticks = (uint32_t)prng_below(
             &of_rest, REST_ELECTIONS_MAX * (uint64_t)world->options.election_ticks);
+    struct prng of_damage; /* likewise */
+    prng_init(&of_damage, seed ^ DAMAGE_SEED);
+    if (prng_below(&of_damage, 8) == 0)
+        world->options.unreadable = 1 + (uint32_t)prng_below(&of_damage, UNREADABLE_MAX);
     world->cluster = cluster_new(&world->options);
     for (uint32_t id = 1; id <= node_count; ++id)
         cluster_start(world->cluster, id);

@@ -237,6 +237,7 @@ void weather_strike(struct world *world)
 void weather_clear(struct world *world)
 {
     cluster_set_hold_sends(world->cluster, false);
+    cluster_set_unreadable(world->cluster, 0);
     memset(world->is_paused, 0, sizeof(world->is_paused));
     weather_mend(world);
     for (uint32_t id = 1; id <= world->options.node_count; ++id)

@@ -135,6 +135,145 @@ static void a_leader_without_peers_has_nothing_to_tick(void **state)
     raft_free(raft);
 }
 
+/* Node 1 leads term 2 of a log of eight entries of term 1, which the others have not spoken of. */
+static struct raft *new_leader_of_old_entries(void)
+{
+    static const struct raft_term_span span = {1, 1};
+    struct raft_options options = fixture_options(1);
+    struct raft_state state = fixture_state(3);
+    state.term = 1;
+    state.last_index = 8;
+    state.spans = &span;
+    state.span_count = 1;
+    struct raft *raft = raft_new(&options, &state, 0);
+    raft_tick(raft, raft_due_ticks(raft));
+    fixture_drain(raft);
+    for (int i = 0; i < 2; ++i) {
+        enum raft_message_kind kind =
+            i == 0 ? RAFT_MESSAGE_PRE_VOTE_REPLY : RAFT_MESSAGE_VOTE_REPLY;
+        fixture_receive(
+            raft, (struct raft_message){.kind = kind, .from = 2, .to = 1, .term = 2, .granted = 1},
+            raft_due_ticks(raft) - 1);
+        fixture_drain(raft);
+    }
+    assert_int_equal(raft_role(raft), RAFT_LEADER);
+    assert_int_equal(raft_last_index(raft), 9);
+    return raft;
+}
+
+/* The one send of a turn, which is to node 3. */
+static struct raft_send collect_send_to_3(struct raft *raft)
+{
+    struct raft_effects effects;
+    assert_true(raft_collect(raft, &effects));
+    assert_int_equal(effects.send_count, 1);
+    struct raft_send send = effects.sends[0];
+    assert_int_equal(send.to, 3);
+    raft_release(raft, &effects);
+    return send;
+}
+
+static uint64_t next_of_3(const struct raft *raft)
+{
+    struct raft_progress_view view;
+    assert_true(raft_progress(raft, 3, &view));
+    return view.next_index;
+}
+
+static void refuse_from_3(struct raft *raft, uint64_t asked_index, uint64_t last_index)
+{
+    fixture_receive(raft,
+                    (struct raft_message){.kind = RAFT_MESSAGE_APPEND_REPLY,
+                                          .from = 3,
+                                          .to = 1,
+                                          .term = 2,
+                                          .index = asked_index,
+                                          .hint_index = last_index,
+                                          .hint_term = 1},
+                    raft_due_ticks(raft) - 1);
+}
+
+/* Whoever has them already need not be sent them, and who has them shows behind them. */
+static void what_cannot_be_read_is_asked_for_behind_it(void **state)
+{
+    (void)state;
+    struct raft *raft = new_leader_of_old_entries();
+    assert_int_equal(next_of_3(raft), 9);
+    refuse_from_3(raft, 8, 4);
+    assert_int_equal(collect_send_to_3(raft).index, 4);
+    raft_append_unreadable(raft, 3);
+    raft_check(raft);
+    assert_int_equal(next_of_3(raft), 9);
+
+    /* At the next heartbeat; who does lack them would be asked in a circle. */
+    fixture_drain(raft);
+    refuse_from_3(raft, 8, 4);
+    assert_int_equal(next_of_3(raft), 5);
+    struct raft_effects effects;
+    if (raft_collect(raft, &effects)) {
+        assert_int_equal(effects.send_count, 0);
+        raft_release(raft, &effects);
+    }
+    raft_tick(raft, raft_due_ticks(raft));
+    assert_int_equal(collect_send_to_3(raft).index, 4);
+    raft_append_unreadable(raft, 3);
+    raft_check(raft);
+
+    raft_tick(raft, raft_due_ticks(raft));
+    struct raft_send send = collect_send_to_3(raft);
+    assert_int_equal(send.index, 8);
+    raft_append_sent(raft, 3, 9, 0);
+    fixture_receive(raft,
+                    (struct raft_message){.kind = RAFT_MESSAGE_APPEND_REPLY,
+                                          .from = 3,
+                                          .to = 1,
+                                          .term = 2,
+                                          .index = 9,
+                                          .granted = 1},
+                    raft_due_ticks(raft) - 1);
+    assert_true(raft_is_ready_leader(raft));
+    raft_free(raft);
+}
+
+/* Of its own term there is nothing that it could be asked behind. */
+static void what_cannot_be_read_of_its_own_term_waits(void **state)
+{
+    (void)state;
+    struct raft *raft = new_leader();
+    uint64_t now = raft_due_ticks(raft) - 1;
+    struct raft_entry entry;
+    raft_peer_disconnected(raft, 2, now);
+    assert_int_equal(raft_propose(raft, 1, 10, &entry), RAFT_OK);
+    uint64_t asked_index = collect_send_to_3(raft).index;
+    raft_append_unreadable(raft, 3);
+    raft_check(raft);
+    assert_int_equal(next_of_3(raft), asked_index + 1);
+    raft_tick(raft, raft_due_ticks(raft));
+    assert_int_equal(collect_send_to_3(raft).index, asked_index);
+
+    /* A report that comes too late means nothing: an answer has moved on, or the lead is lost. */
+    fixture_receive(raft,
+                    (struct raft_message){.kind = RAFT_MESSAGE_APPEND_REPLY,
+                                          .from = 3,
+                                          .to = 1,
+                                          .term = 1,
+                                          .index = entry.last_index,
+                                          .granted = 1},
+                    raft_due_ticks(raft) - 1);
+    raft_append_unreadable(raft, 3);
+    raft_check(raft);
+    assert_int_equal(next_of_3(raft), entry.last_index + 1);
+    assert_int_equal(raft_propose(raft, 1, 10, &entry), RAFT_OK);
+    (void)collect_send_to_3(raft);
+    fixture_receive(
+        raft, (struct raft_message){.kind = RAFT_MESSAGE_HEARTBEAT, .from = 2, .to = 1, .term = 2},
+        raft_due_ticks(raft) - 1);
+    assert_int_equal(raft_role(raft), RAFT_FOLLOWER);
+    raft_append_unreadable(raft, 3);
+    raft_check(raft);
+    raft_free(raft);
+}
+
 /* Reports snapshot transfers to node 3, whose next entry is gone from the log. */
 static void a_snapshot_beyond_the_log_proves_nothing(void **state)
 {
@@ -299,6 +438,8 @@ int main(void)
         cmocka_unit_test(a_leader_knows_when_followers_were_heard_and_caught_up),
         cmocka_unit_test(a_tick_before_its_time_does_nothing),
         cmocka_unit_test(a_leader_without_peers_has_nothing_to_tick),
+        cmocka_unit_test(what_cannot_be_read_is_asked_for_behind_it),
+        cmocka_unit_test(what_cannot_be_read_of_its_own_term_waits),
         cmocka_unit_test(a_snapshot_beyond_the_log_proves_nothing),
         cmocka_unit_test(epochs_of_memberships_rise),
         cmocka_unit_test(more_writes_than_are_tracked),
