@@ -402,15 +402,21 @@ static void what_could_not_be_opened_is_deleted(void **state)
     assert_int_equal(start(GROUP), REPLICA_DELETED);
 }
 
-/* The record of the owner is gone, but the log holds data: kept, not served, never removed. */
-static void lost_record_is_damage(void **state)
+/* A replica with data, whose record is gone when the broker starts again. */
+static void lose_the_record(void)
 {
-    (void)state;
     assert_int_equal(start(GROUP), REPLICA_OK);
     nodes_write(cluster, GROUP, 10, 100);
     nodes_stop_manager(cluster, 0);
     assert_int_equal(io_path_remove(path_of("groups/1001/group")), 0);
     nodes_start_manager(cluster, 0);
+}
+
+/* The record of the owner is gone, but the log holds data: kept, not served, never removed. */
+static void lost_record_is_damage(void **state)
+{
+    (void)state;
+    lose_the_record();
     assert_int_equal(scan().count, 0);
     assert_true(io_path_exists(path_of("groups/1001/epochs")));
     assert_int_equal(start(GROUP), REPLICA_DAMAGED);
@@ -443,11 +449,7 @@ static enum replica_result quarantine(void)
 static void disk_that_fails_while_damage_is_moved_aside_ends_the_process(void **state)
 {
     (void)state;
-    assert_int_equal(start(GROUP), REPLICA_OK);
-    nodes_write(cluster, GROUP, 10, 100);
-    nodes_stop_manager(cluster, 0);
-    assert_int_equal(io_path_remove(path_of("groups/1001/group")), 0);
-    nodes_start_manager(cluster, 0);
+    lose_the_record();
     assert_int_equal(start(GROUP), REPLICA_DAMAGED);
     signal(SIGXFSZ, SIG_IGN);
     struct rlimit before;
