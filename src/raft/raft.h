@@ -90,7 +90,8 @@ struct raft_options {
                           * host watches the other nodes and calls raft_peer_silent() */
     bool may_vote; /* false: this replica cannot prove what it voted before (wiped, damaged): it
                     * follows and receives, but counts for nothing until its leader has proven that
-                    * no forgotten vote matters any more (raft_may_vote); seed: new each time */
+                    * no forgotten vote matters any more (raft_is_vote_proven); seed: new each
+                    * time */
 };
 
 /* What the host found on disk, all of it durable.  A new group: term 0, vote 0, the founding
@@ -278,6 +279,9 @@ void raft_peer_connected(struct raft *raft, uint32_t node_id);
 void raft_peer_silent(struct raft *raft, uint32_t node_id, uint64_t heard_ticks,
                       uint64_t now_ticks);
 
+/* That this replica may vote is durable.  Only while raft_is_vote_proven(), which stays so. */
+void raft_return_vote(struct raft *raft, uint64_t now_ticks);
+
 /* Asks for a linearizable read point: *barrier comes back in an effect, once, when a majority has
  * confirmed this leader after now (thesis 6.4).  Callers may be given the same one. */
 enum raft_result raft_read_barrier(struct raft *raft, uint64_t *barrier);
@@ -301,8 +305,11 @@ enum raft_role raft_role(const struct raft *raft);
 const char *raft_role_name(enum raft_role role);
 uint64_t raft_term(const struct raft *raft);
 uint32_t raft_leader(const struct raft *raft); /* 0: unknown */
-/* Whether this replica may vote; once true it stays so, and the host remembers it. */
+/* Whether this replica may vote; once true it stays so. */
 bool raft_may_vote(const struct raft *raft);
+/* It may not vote yet, and it is proven that it could: the host makes that durable, so that the
+ * replica is started with may_vote from then on, and then calls raft_return_vote(). */
+bool raft_is_vote_proven(const struct raft *raft);
 /* Leader, and an entry of its own term has committed: reads and proposals make sense. */
 bool raft_is_ready_leader(const struct raft *raft);
 uint64_t raft_first_index(const struct raft *raft);

@@ -327,8 +327,6 @@ void raft_barriers_fail(struct raft *raft);
 
 /* ---- vote_return.c ---- */
 void raft_mark_draw(struct raft *raft);
-/* After commit moved. */
-void raft_vote_return_if_proven(struct raft *raft);
 /* A heartbeat may bring the proof. */
 void raft_receive_proof(struct raft *raft, const struct raft_message *message);
 /* An answer came with this mark. */

@@ -142,7 +142,6 @@ void raft_set_commit(struct raft *raft, uint64_t commit_index)
     raft->commit_index = commit_index;
     raft->is_dirty = true;
     raft_refresh_role(raft);
-    raft_vote_return_if_proven(raft);
 }
 
 void raft_advance_commit(struct raft *raft)

@@ -13,7 +13,11 @@
  * a voter.  So the proof is asked for.  Every life of such a replica draws a mark and sends it with
  * its answers.  A leader that hears a mark, is confirmed by a majority after that, and has
  * committed its present membership, of which the replica is no voter, names that membership's index
- * in a heartbeat with the mark.  The replica votes again when its own commit has reached it.
+ * in a heartbeat with the mark.  When the replica's own commit has reached it the vote is proven,
+ * and the replica votes again as soon as its host has made that durable.
+ *
+ * Not before, as who has no mark may be made a voter: a voter that after a crash only asks for the
+ * proof again may be the one without which there is no leader to give it.
  *
  * Invariant: a mark is 0 exactly when the replica may vote.
  * Locality: the shard of the group.
@@ -34,14 +38,20 @@ bool raft_may_vote(const struct raft *raft)
 
 /* ---- The replica ---- */
 
-void raft_vote_return_if_proven(struct raft *raft)
+bool raft_is_vote_proven(const struct raft *raft)
 {
-    if (raft->options.may_vote || raft->proof_index == 0 || raft->commit_index < raft->proof_index)
-        return;
+    return raft->mark != 0 && raft->proof_index != 0 && raft->commit_index >= raft->proof_index;
+}
+
+void raft_return_vote(struct raft *raft, uint64_t now_ticks)
+{
+    require(!raft->is_collected && raft_is_vote_proven(raft));
     ensure(raft->role == RAFT_FOLLOWER || raft->role == RAFT_LEARNER);
+    raft->now_ticks = raft_max(raft->now_ticks, now_ticks);
     raft->options.may_vote = true;
     raft->mark = 0;
-    raft->is_dirty = true; /* and whoever told it set a new deadline */
+    if (raft->election_deadline_ticks == RAFT_NEVER)
+        raft_draw_deadline(raft); /* its leader was missed while it could do nothing about it */
 }
 
 void raft_receive_proof(struct raft *raft, const struct raft_message *message)
@@ -49,8 +59,10 @@ void raft_receive_proof(struct raft *raft, const struct raft_message *message)
     require(message->kind == RAFT_MESSAGE_HEARTBEAT);
     if (raft->mark == 0 || message->hint_term != raft->mark)
         return; /* for nobody, or for an earlier life of this replica */
+    if (raft_is_vote_proven(raft))
+        return; /* and stays so: the leader names later memberships until it hears no mark */
     raft->proof_index = raft_max(raft->proof_index, message->hint_index);
-    raft_vote_return_if_proven(raft);
+    raft->is_dirty = true; /* the host looks whether that is enough */
 }
 
 /* ---- Its leader ---- */

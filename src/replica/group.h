@@ -79,7 +79,8 @@ struct replica_group {
     enum replica_group_state state;
     enum replica_result failure; /* FAILED: what a start or use is answered */
     uint32_t holds;              /* works, reads and saves under way */
-    bool is_joining;             /* no proof yet that it may vote */
+    bool is_joining;             /* no durable proof yet that it may vote */
+    bool is_proof_taken;         /* it is on its way into the group's record */
     bool is_damaged;             /* RUNNING: a read met damage */
     bool is_apply_blocked;       /* it was a read to apply: the applier stays where it is */
     bool is_closing;             /* a close is waiting or running */
@@ -185,7 +186,7 @@ bool replica_group_listens_to(const struct replica_group *group, uint32_t node_i
 
 /* ---- joined.c ---- */
 
-/* Notes, durably, that this replica may vote again when the core says so. */
+/* When it is proven that this replica may vote, makes that durable and then gives it its vote. */
 void replica_group_check_joined(struct replica_group *group);
 
 /* ---- apply.c ---- */

@@ -219,6 +219,7 @@ static bool make_core(struct replica_open *open)
         return false;
     }
     group->is_joining = open->record.join;
+    group->is_proof_taken = false;
     struct raft_term_span *spans =
         memory_allocate((open->found.term_start_count + 1) * sizeof *spans);
     size_t span_count = fill_spans(&open->found, spans);

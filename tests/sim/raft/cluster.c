@@ -532,7 +532,6 @@ static void turn(struct cluster *cluster, struct cluster_node *node)
             apply_committed(cluster, node);
         settle_barriers(cluster, node, effects);
         raft_release(node->raft, effects);
-        node->may_vote = raft_may_vote(node->raft);
         raft_check(node->raft);
     }
     promise_check_node(node);
@@ -650,6 +649,7 @@ void cluster_start(struct cluster *cluster, uint32_t id)
     node->submitted_to = log_last(&node->log);
     node->applied = node->log.snapshot_index;
     node->led_term = 0;
+    node->vote_due_ticks = 0;
     node->round = 0;
     memset(node->round_answered, 0, sizeof(node->round_answered));
     uint64_t term = node->log.snapshot_term;
@@ -755,12 +755,27 @@ static void give_up_snapshots(struct cluster *cluster, struct cluster_node *node
     }
 }
 
+/* Noted for the next start first, which takes a host some time; a crash meanwhile finds nothing. */
+static void return_vote(struct cluster *cluster, struct cluster_node *node)
+{
+    if (!raft_is_vote_proven(node->raft))
+        return;
+    if (node->vote_due_ticks == 0)
+        node->vote_due_ticks = cluster->now_ticks + cluster->now_ticks % CLUSTER_VOTE_NOTE_TICKS;
+    if (cluster->now_ticks < node->vote_due_ticks)
+        return;
+    node->may_vote = true;
+    raft_return_vote(node->raft, cluster->now_ticks);
+    turn(cluster, node);
+}
+
 void cluster_tick(struct cluster *cluster, uint32_t id)
 {
     struct cluster_node *node = cluster_node(cluster, id);
     if (node->raft == NULL)
         return;
     give_up_snapshots(cluster, node);
+    return_vote(cluster, node);
     if (raft_due_ticks(node->raft) > cluster->now_ticks)
         return;
     raft_tick(node->raft, cluster->now_ticks);

@@ -56,6 +56,9 @@ struct cluster_write {
 /* A snapshot whose outcome is unknown for so long counts as failed. */
 #define CLUSTER_SNAPSHOT_TICKS 50
 
+/* It takes fewer ticks to note that a node may vote again. */
+#define CLUSTER_VOTE_NOTE_TICKS 32
+
 struct cluster_barrier {
     uint64_t id;
     uint64_t ledger_end; /* what was committed anywhere when it was asked for */
@@ -66,6 +69,7 @@ struct cluster_node {
     uint32_t id;
     struct raft *raft; /* NULL: down */
     bool may_vote;
+    uint64_t vote_due_ticks; /* when it will have been noted that it may; 0: nothing is noted */
     /* Its disk was lost when it was a voter, and no later membership without it is committed. */
     bool is_amnesiac;
     uint64_t amnesia_index; /* the membership that it was a voter of */

@@ -122,18 +122,25 @@ static void a_vote_comes_back_by_proof_alone(void **state)
     assert_int_not_equal(mark, 0);
     prove(raft, mark + 1, 1); /* for an earlier life */
     append_noop(raft, 1);
-    assert_false(raft_may_vote(raft));
+    assert_false(raft_is_vote_proven(raft));
     prove(raft, mark, 1);
+    assert_true(raft_is_vote_proven(raft));
+    assert_false(raft_may_vote(raft)); /* a crash now would take the vote away again */
+    assert_int_equal(mark_of(raft), mark);
+    prove(raft, mark, 2); /* a later membership, not here yet: one proof is enough */
+    assert_true(raft_is_vote_proven(raft));
+    raft_return_vote(raft, 3);
     assert_true(raft_may_vote(raft));
+    assert_false(raft_is_vote_proven(raft));
     assert_int_equal(mark_of(raft), 0);
     raft_free(raft);
 
     raft = new_voter(false);
     prove(raft, mark_of(raft), 1);
     append_noop(raft, 0);
-    assert_false(raft_may_vote(raft)); /* known, and not committed here yet */
+    assert_false(raft_is_vote_proven(raft)); /* known, and not committed here yet */
     append_noop(raft, 1);
-    assert_true(raft_may_vote(raft));
+    assert_true(raft_is_vote_proven(raft));
     raft_free(raft);
 }
 
@@ -152,25 +159,31 @@ static void without_a_vote_the_lead_is_not_taken(void **state)
 
     append_noop(raft, 1);
     prove(raft, mark_of(raft), 1);
+    fixture_receive(raft, offer, 3); /* the proof is not durable yet */
+    assert_int_equal(raft_role(raft), RAFT_FOLLOWER);
+    raft_return_vote(raft, 3);
     fixture_receive(raft, offer, 3);
     assert_int_equal(raft_role(raft), RAFT_CANDIDATE);
     assert_int_equal(raft_term(raft), 2);
     raft_free(raft);
 }
 
-/* Its timeout has passed without effect; with its vote it counts again. */
+/* Its timeout has passed without effect, as its leader went while the proof was on its way to the
+ * disk; with its vote it counts again. */
 static void with_its_vote_it_waits_for_a_leader_again(void **state)
 {
     (void)state;
     struct raft *raft = new_voter(false);
     append_noop(raft, 1);
-    uint64_t mark = mark_of(raft);
-    raft_tick(raft, raft_due_ticks(raft));
+    prove(raft, mark_of(raft), 1);
+    uint64_t now_ticks = raft_due_ticks(raft);
+    raft_tick(raft, now_ticks);
     fixture_drain(raft);
     assert_int_equal(raft_due_ticks(raft), UINT64_MAX);
-    prove(raft, mark, 1);
+    assert_true(raft_is_vote_proven(raft)); /* it stays so */
+    raft_return_vote(raft, now_ticks);
     uint64_t due_ticks = raft_due_ticks(raft);
-    assert_in_range(due_ticks, ELECTION_TICKS, 4 * ELECTION_TICKS);
+    assert_in_range(due_ticks, now_ticks + ELECTION_TICKS, now_ticks + 2 * ELECTION_TICKS);
     raft_tick(raft, due_ticks - 1);
     assert_int_equal(raft_role(raft), RAFT_FOLLOWER);
     raft_tick(raft, due_ticks);

@@ -423,6 +423,45 @@ static void joining_replica_becomes_a_voter(void **state)
     nodes_assert_equal(cluster, 1001);
 }
 
+static bool the_third_ones_disk_has_failed(struct nodes *nodes)
+{
+    return nodes->node[2].disk_failures > 0;
+}
+
+/* Were it made a voter, a crash would leave a group of two that elects nobody: it had no vote, and
+ * there were no leader to prove to it that it may have one. */
+static void no_voter_before_its_vote_is_durable(void **state)
+{
+    (void)state;
+    static const struct raft_membership learns = {
+        .voter_count = 1, .learner_count = 1, .voters = {1}, .learners = {3}};
+    static const struct raft_membership votes = {.voter_count = 2, .voters = {1, 3}, .epoch = 2};
+    struct replica_group_spec spec = nodes_spec(cluster, 0, 1001, 1);
+    assert_int_equal(nodes_start_group(cluster, 0, &spec), REPLICA_OK);
+    spec = nodes_spec(cluster, 2, 1001, 0);
+    spec.join = true;
+    assert_int_equal(nodes_start_group(cluster, 2, &spec), REPLICA_OK);
+    nodes_shell("mkdir %s/groups/1001/group.new", cluster->node[2].directory);
+    cluster->group_id = 1001;
+    nodes_run_until(cluster, nodes_have_leader);
+    change_membership(&learns);
+    nodes_run_until(cluster, the_third_ones_disk_has_failed);
+    nodes_write(cluster, 1001, 3, 100);
+    assert_true(replica_group_is_joining(nodes_group(cluster, 2, 1001)));
+    assert_int_equal(replica_propose_membership(nodes_group(cluster, 0, 1001), &votes),
+                     REPLICA_BUSY);
+
+    nodes_stop_manager(cluster, 2);
+    nodes_shell("rmdir %s/groups/1001/group.new", cluster->node[2].directory);
+    nodes_start_manager(cluster, 2);
+    spec = nodes_spec(cluster, 2, 1001, 0);
+    spec.join = true;
+    assert_int_equal(nodes_start_group(cluster, 2, &spec), REPLICA_OK);
+    nodes_connect(cluster);
+    change_membership(&votes);
+    assert_false(replica_group_is_joining(nodes_group(cluster, 2, 1001)));
+}
+
 /* What an earlier life of a replica acknowledged does not count. */
 static void earlier_lives_are_not_listened_to(void **state)
 {
@@ -481,6 +520,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(leadership_moves_on_request, begin, finish),
         cmocka_unit_test_setup_teardown(a_transfer_that_is_given_up_is_told, begin, finish),
         cmocka_unit_test_setup_teardown(joining_replica_becomes_a_voter, begin, finish),
+        cmocka_unit_test_setup_teardown(no_voter_before_its_vote_is_durable, begin, finish),
         cmocka_unit_test_setup_teardown(earlier_lives_are_not_listened_to, begin, finish),
         cmocka_unit_test_setup_teardown(epochs_of_memberships_never_fall, begin, finish),
     };
