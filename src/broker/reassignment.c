@@ -135,25 +135,33 @@ static uint32_t unwanted_member(const struct move *move)
     return found;
 }
 
-/* To the first of the wanted replicas that follows closely. */
-static void hand_over(struct move *move)
+/* One of the wanted replicas that follow closely; 0: there is none.  Drawn, as the first one may
+ * be damaged: it would hand the lead back, and so on for ever. */
+static uint32_t draw_heir(const struct move *move)
 {
     const struct cluster_partition *partition = move->partition;
+    uint32_t heir = 0;
+    uint64_t seen = 0;
     for (uint32_t i = 0; i < partition->replica_count; i++) {
         const struct replica_member_view *member = NULL;
         uint32_t broker_id = partition->replicas[i];
-        if (!cluster_partition_wants(partition, i) ||
-            member_standing_of(&move->view, broker_id, &member) != MEMBER_VOTER ||
-            !member_is_caught_up(&move->view, member)) {
-            continue;
+        if (cluster_partition_wants(partition, i) &&
+            member_standing_of(&move->view, broker_id, &member) == MEMBER_VOTER &&
+            member_is_caught_up(&move->view, member) &&
+            io_random(move->shard->loop) % ++seen == 0) {
+            heir = broker_id;
         }
-        enum replica_result result = replica_transfer_leadership(move->group, broker_id);
-        if (result == REPLICA_OK) {
-            trace_info("Group %" PRIu64 " is handed over to broker %" PRIu32
-                       ", as this broker is to leave it",
-                       move->view.group_id, broker_id);
-        }
-        return;
+    }
+    return heir;
+}
+
+static void hand_over(struct move *move)
+{
+    uint32_t heir = draw_heir(move);
+    if (heir != 0 && replica_transfer_leadership(move->group, heir) == REPLICA_OK) {
+        trace_info("Group %" PRIu64 " is handed over to broker %" PRIu32
+                   ", as this broker is to leave it",
+                   move->view.group_id, heir);
     }
 }
 
