@@ -138,12 +138,28 @@ static size_t newest_place(const struct history_value *value)
            value->key;
 }
 
+/* Whether a tombstone may stand behind the value though nobody was told: its answer was lost, or
+ * promised no majority.  It goes itself, once it has deleted the value. */
+static bool may_be_deleted(const struct history *history, const struct history_value *value)
+{
+    bool may = false;
+    for (uint32_t i = 0; i < history->value_count && !may; i++) {
+        const struct history_value *other = &history->values[i];
+        bool is_before = other->fate == HISTORY_ACKED && other->done_ns < value->sent_ns;
+        may = other->topic == value->topic && other->partition == value->partition &&
+              other->key == value->key && other->bytes == 0 && other->fate != HISTORY_FAILED &&
+              !must_be_there(history, other) && !is_before;
+    }
+    return may && !history->topics[value->topic].keeps_tombstones;
+}
+
 static void check_key(struct history *history, uint32_t number, uint32_t newest_number)
 {
     const struct history_value *value = &history->values[number];
     const struct history_value *newest = &history->values[newest_number];
     bool may_be_gone = newest->bytes == 0 && !history->topics[newest->topic].keeps_tombstones;
-    if (number == newest_number && !value->is_read_at_end && !may_be_gone) {
+    if (number == newest_number && !value->is_read_at_end && !may_be_gone &&
+        !may_be_deleted(history, value)) {
         lost(history, number);
     } else if (number != newest_number && value->is_read_at_end && !newest->is_read_at_end) {
         sim_world_fail(history->world,
