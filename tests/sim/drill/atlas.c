@@ -617,13 +617,15 @@ static void fault_old_copy(struct atlas *atlas)
     sim_world_trace(atlas->drill->world, "host %u: it has the copy of its disk", atlas->copied);
 }
 
-/* It ends with words, and is given an empty disk. */
+/* It ends with words, and is given an empty disk.  One that holds nothing is whole from its start:
+ * it runs for good when it has heard of everything. */
 static void watch_old_copy(struct atlas *atlas)
 {
     struct sim_host *host = host_at(atlas, atlas->injured);
     enum sim_host_state state = sim_host_state(host);
     excuse(atlas, atlas->injured);
-    if (rest_host_is_whole(atlas->drill, atlas->injured)) {
+    if (rest_host_is_whole(atlas->drill, atlas->injured) &&
+        rest_host_knows_the_metadata(atlas->drill, atlas->injured)) {
         sim_world_fail(atlas->drill->world, "old-copy: broker %u runs with an old copy of its disk",
                        atlas->injured);
         return;

@@ -384,6 +384,12 @@ static bool knows_the_metadata(struct drill *drill, uint32_t host, char *why, si
     return true;
 }
 
+bool rest_host_knows_the_metadata(struct drill *drill, uint32_t host)
+{
+    return rest_metadata(drill) != NULL && sim_host_broker(drill->hosts[host]) != NULL &&
+           knows_the_metadata(drill, host, NULL, 0);
+}
+
 /* What Metadata says, also where there is no replica of the partition. */
 static bool tells_the_leaders(struct drill *drill, uint32_t host, char *why, size_t why_size)
 {

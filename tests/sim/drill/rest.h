@@ -31,6 +31,9 @@ const struct cluster_metadata *rest_metadata(struct drill *drill);
  * committed. */
 bool rest_host_is_whole(struct drill *drill, uint32_t host);
 
+/* The host runs and has heard of all that the controller group has committed. */
+bool rest_host_knows_the_metadata(struct drill *drill, uint32_t host);
+
 /* The controller group lacks a vote that this broker could have: it went with its damaged or lost
  * replica and has not come back, or was not given yet.  False where no leader tells. */
 bool rest_vote_is_missing(struct drill *drill, uint32_t host);
