@@ -116,6 +116,16 @@ void controller_propose(struct broker_shard *shard, struct wire_writer *record,
     propose_now(controller, proposal);
 }
 
+void controller_confirm_lead(struct broker_shard *shard,
+                             void (*done)(void *context, bool is_leader), void *context)
+{
+    if (controller_is_leader(shard) && shard->controller->group != NULL) {
+        replica_read_barrier(shard->controller->group, done, context);
+    } else {
+        done(context, false);
+    }
+}
+
 static void end_of_turn(struct io_turn_hook *hook)
 {
     struct controller *controller = container_of(hook, struct controller, hook);

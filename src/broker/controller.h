@@ -38,6 +38,11 @@ void controller_propose(struct broker_shard *shard, struct wire_writer *record,
                                      const struct cluster_change *change),
                         void *context);
 
+/* done comes once, maybe at once: whether this broker was the controller leader at some moment
+ * after the call, by a majority's word (thesis 6.4). */
+void controller_confirm_lead(struct broker_shard *shard,
+                             void (*done)(void *context, bool is_leader), void *context);
+
 /* StartPartitionRaftGroups(): sends StartPartitionRaftGroup (1003) for the partitions
  * [first_partition, partition_count) of the topic to all their replicas' brokers, in parallel; done
  * when every partition has a leader, or with REQUEST_TIMED_OUT at the deadline (monotonic ns). */

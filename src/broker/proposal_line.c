@@ -18,10 +18,20 @@ static void committed(void *context, enum wire_error error, const struct cluster
     struct proposal_line *line = context;
     require(line->is_away);
     line->is_away = false;
+    line->is_confirmed = true;
     line->committed(line, line->position++, error, change);
     if (!line->is_running) {
         advance(line);
     }
+}
+
+static void lead_confirmed(void *context, bool is_leader)
+{
+    struct proposal_line *line = context;
+    for (uint32_t i = 0; i < line->count && !is_leader; i++) {
+        line->committed(line, i, WIRE_ERROR_NOT_CONTROLLER, NULL);
+    }
+    proposal_line_release(line);
 }
 
 static void advance(struct proposal_line *line)
@@ -40,8 +50,13 @@ static void advance(struct proposal_line *line)
         }
     }
     line->is_running = false;
-    if (!line->is_away) {
+    if (line->is_away) {
+        return;
+    }
+    if (line->is_confirmed) {
         proposal_line_release(line);
+    } else {
+        controller_confirm_lead(line->shard, lead_confirmed, line);
     }
 }
 

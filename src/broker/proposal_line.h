@@ -4,6 +4,10 @@
  * planned on the state that the one before left, so that placement counts what was placed a moment
  * ago.  What a change sets off elsewhere may hold up the end of the line.
  *
+ * A line of which nothing was proposed says what the metadata here says, and that of a leader that
+ * was paused may be old news: it ends when a majority has confirmed the lead, or with
+ * NOT_CONTROLLER for every item.
+ *
  * Locality: shard 0 of the controller leader.
  */
 #ifndef BROKER_PROPOSAL_LINE_H
@@ -32,6 +36,7 @@ struct proposal_line {
 
     uint32_t position; /* its own, as below */
     bool is_away;      /* a record is being committed */
+    bool is_confirmed; /* one was proposed, which told who leads */
     bool is_running;   /* planning, so that a proposal refused at once does not recurse */
     uint32_t held;     /* by others, and once by the line until all items are through */
 };

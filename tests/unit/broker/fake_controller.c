@@ -38,6 +38,13 @@ static struct {
     uint32_t count;
 } handover; /* the last one asked for */
 
+static bool is_replaced_unheard;
+
+void fake_controller_replace_unheard(bool is_replaced)
+{
+    is_replaced_unheard = is_replaced;
+}
+
 void fake_controller_lead(bool is_leader)
 {
     is_following = !is_leader;
@@ -167,6 +174,12 @@ size_t controller_live_brokers(const struct broker_shard *shard, uint32_t *broke
         }
     }
     return count;
+}
+
+void controller_confirm_lead(struct broker_shard *shard,
+                             void (*done)(void *context, bool is_leader), void *context)
+{
+    done(context, controller_is_leader(shard) && !is_replaced_unheard);
 }
 
 void controller_propose(struct broker_shard *shard, struct wire_writer *record,

@@ -13,6 +13,8 @@
 
 /* Whether this broker is the controller leader; it is at first. */
 void fake_controller_lead(bool is_leader);
+/* It was replaced and has not heard of it: no majority confirms its lead. */
+void fake_controller_replace_unheard(bool is_replaced);
 /* What controller_view() shows while it leads. */
 void fake_controller_set_view(const struct replica_group_view *view);
 /* Flows of groups to start or stop end at once and well (the default), or wait for

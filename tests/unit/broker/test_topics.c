@@ -291,6 +291,34 @@ static void topics_are_deleted_by_name_and_by_id(void **state)
     fixture_close(&fixture);
 }
 
+/* What it knows may be old news, so it does not say what there is not. */
+static void who_was_replaced_unheard_calls_no_topic_unknown(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct exchange exchange;
+    struct wire_writer writer;
+    struct delete_topics_request body;
+    struct delete_topics_response response;
+    struct delete_topics_request_delete_topic_state topic;
+    open_as_controller(&fixture);
+    fake_controller_replace_unheard(true);
+    delete_topics_request_init(&body);
+    delete_topics_request_delete_topic_state_init(&topic);
+    topic.name = text("made by another");
+    body.topics = &topic;
+    body.topics_count = 1;
+    wire_writer_init(&writer, 64);
+    delete_topics_request_encode(&body, 6, &writer);
+    exchange_run(&exchange, &fixture.shard, api_delete_topics, 6, &writer);
+    struct wire_cursor cursor = exchange_answer(&exchange);
+    assert_true(delete_topics_response_decode(&response, 6, &cursor));
+    assert_int_equal(response.responses[0].error_code, WIRE_ERROR_NOT_CONTROLLER);
+    fake_controller_replace_unheard(false);
+    exchange_free(&exchange);
+    fixture_close(&fixture);
+}
+
 static void a_deletion_is_answered_when_its_groups_have_stopped(void **state)
 {
     (void)state;
@@ -362,6 +390,7 @@ int main(void)
         cmocka_unit_test(only_the_controller_leader_creates),
         cmocka_unit_test(partitions_are_added),
         cmocka_unit_test(topics_are_deleted_by_name_and_by_id),
+        cmocka_unit_test(who_was_replaced_unheard_calls_no_topic_unknown),
         cmocka_unit_test(a_deletion_is_answered_when_its_groups_have_stopped),
         cmocka_unit_test(the_same_topic_twice_is_not_deleted),
     };
