@@ -5,6 +5,7 @@
  *
  * Locality: the shard's own thread.
  */
+#include "base/assert.h"
 #include "base/memory.h"
 #include "base/trace.h"
 #include "broker/broker_process.h"
@@ -39,7 +40,8 @@ static void joining_done(struct io_work *work)
 }
 
 /* The cluster has heard of this start of the broker, once a process.  A new directory learns which
- * groups existed before it. */
+ * groups existed before it: those before its first registration, which may have been an earlier
+ * start's that ended before it came here. */
 static void note_joined(struct broker_shard *state)
 {
     struct broker *broker = state->broker;
@@ -48,7 +50,9 @@ static void note_joined(struct broker_shard *state)
     }
     broker->has_joined = true;
     if (atomic_load(&broker->first_founded_group_id) == DATA_DIRECTORY_NO_LIMIT) {
-        atomic_store(&broker->first_founded_group_id, cluster_next_group_id(state->metadata));
+        const struct cluster_broker *self = cluster_broker_find(state->metadata, state->broker_id);
+        require(self != NULL);
+        atomic_store(&broker->first_founded_group_id, self->first_founded_group_id);
     }
     struct joining_work *joining = memory_allocate_zeroed(sizeof *joining);
     joining->directory = &broker->directory;

@@ -47,10 +47,10 @@ struct data_directory {
     /* Ascending by broker id; none until they are known. */
     struct data_directory_founder founders[DATA_DIRECTORY_FOUNDERS_MAX];
     uint32_t founder_count;
-    /* Groups with a lower id existed before this directory did: if one of them is assigned to this
-     * broker, an earlier directory was lost, and a replica here has promised nothing it remembers.
-     * It must not found the group anew but wait for the others to bring it up to date.
-     * DATA_DIRECTORY_NO_LIMIT until the metadata is known for the first time. */
+    /* Groups with a lower id existed before this directory was first registered: if one of them is
+     * assigned to this broker, an earlier directory was lost, and a replica here has promised
+     * nothing it remembers. It must not found the group anew but wait for the others to bring it up
+     * to date. DATA_DIRECTORY_NO_LIMIT until the metadata is known for the first time. */
     uint64_t first_founded_group_id;
 };
 
@@ -70,7 +70,8 @@ int data_directory_set_founders(struct data_directory *directory,
                                 const struct data_directory_founder *founders,
                                 uint32_t founder_count);
 /* The cluster has heard of this start, so that the ones before need not be told any more (they stay
- * in starts, which others read), and the groups below group_id existed before the directory did. */
+ * in starts, which others read), and the groups below group_id existed before the directory was
+ * registered. */
 int data_directory_set_joined(struct data_directory *directory, uint64_t group_id);
 
 #endif

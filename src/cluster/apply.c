@@ -56,7 +56,8 @@ static bool take_text(char *text, struct wire_string from)
 static bool read_broker(struct cluster_broker *broker, struct wire_cursor *cursor, int16_t version)
 {
     struct broker_registered_record record;
-    if (!broker_registered_record_decode(&record, version, cursor) || record.broker_id == 0) {
+    if (!broker_registered_record_decode(&record, version, cursor) || record.broker_id == 0 ||
+        record.first_founded_group_id < 0) {
         return false;
     }
     *broker = (struct cluster_broker){
@@ -64,11 +65,27 @@ static bool read_broker(struct cluster_broker *broker, struct wire_cursor *curso
         .incarnation = record.incarnation,
         .kafka_port = record.kafka_port,
         .peer_port = record.peer_port,
+        .first_founded_group_id = (uint64_t)record.first_founded_group_id,
     };
     return take_text(broker->kafka_host, record.kafka_host) &&
            take_text(broker->peer_host, record.peer_host) && take_text(broker->rack, record.rack) &&
            cluster_directory_take(&broker->directory, &record.directory_id, record.first_start,
                                   record.directory_starts, record.directory_starts_count);
+}
+
+/* A broker that lost its power before it heard of its registration has nothing of this in its
+ * directory, and may be among the founders of groups that were made meanwhile: it can ask when it
+ * is back.  A snapshot of an earlier version does not say; then all groups in it count as older. */
+static uint64_t first_founded_group(const struct cluster_metadata *metadata,
+                                    const struct cluster_broker *known,
+                                    const struct cluster_broker *broker)
+{
+    if (broker->first_founded_group_id > 0) {
+        return broker->first_founded_group_id;
+    }
+    return known != NULL && uuid_equal(&known->directory.id, &broker->directory.id)
+               ? known->first_founded_group_id
+               : metadata->next_group_id;
 }
 
 static bool apply_broker_registered(struct cluster_metadata *metadata, struct wire_cursor *cursor,
@@ -94,6 +111,7 @@ static bool apply_broker_registered(struct cluster_metadata *metadata, struct wi
     } else if (known != NULL && !uuid_equal(&known->directory.id, &broker.directory.id)) {
         metadata_give_up_directory(metadata, broker.id, &known->directory.id);
     }
+    broker.first_founded_group_id = first_founded_group(metadata, known, &broker);
     metadata_put_broker(metadata, &broker);
     change->kind = CLUSTER_CHANGE_BROKER;
     change->broker_id = broker.id;

@@ -63,6 +63,9 @@ struct cluster_broker {
     char rack[CLUSTER_HOST_BYTES_MAX + 1]; /* "": none */
     bool is_leaving; /* gets no new replicas; those it has move away, and then it is unregistered */
     struct cluster_directory directory; /* of its data */
+    /* Groups with a lower id existed before the broker first registered with this directory; above
+     * 0 of a registered broker.  0 in a registration that is proposed. */
+    uint64_t first_founded_group_id;
 };
 
 /* How a replica stands in a reassignment: was it one before, and is it to be one after? */

@@ -43,6 +43,7 @@ void cluster_record_write_broker(struct wire_writer *writer, const struct cluste
         .first_start = (int64_t)directory.first_start,
         .directory_starts = directory.starts,
         .directory_starts_count = (int32_t)directory.start_count,
+        .first_founded_group_id = (int64_t)broker->first_founded_group_id,
     };
     cluster_record_begin_version(writer, CLUSTER_RECORD_BROKER_REGISTERED,
                                  CLUSTER_RECORD_BROKER_REGISTERED_VERSION);

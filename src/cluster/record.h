@@ -48,7 +48,7 @@ enum cluster_record_place {
 /* The version that is written, of every kind but those named below. */
 #define CLUSTER_RECORD_VERSION 0
 #define CLUSTER_RECORD_TOPIC_STATE_VERSION 2
-#define CLUSTER_RECORD_BROKER_REGISTERED_VERSION 1
+#define CLUSTER_RECORD_BROKER_REGISTERED_VERSION 2
 
 /* What the arrays of a record may take when it is decoded. */
 #define CLUSTER_RECORD_DECODED_BYTES(length) (4096 + (size_t)(length)*32)

@@ -2,7 +2,7 @@
  *
  * test_directories.c -- what a broker's data directory tells: that it left with it, that it has
  * another one since, that this is an older copy; also when another record came first, and behind a
- * snapshot.
+ * snapshot; and which groups are older than it.
  */
 #include "cluster_fixture.h"
 
@@ -251,6 +251,40 @@ static void test_the_newest_are_remembered(void **state)
     cluster_metadata_free(metadata);
 }
 
+static uint64_t first_founded(const struct cluster_metadata *metadata)
+{
+    return cluster_broker_find(metadata, 3)->first_founded_group_id;
+}
+
+/* Also for a start that never heard of its registration: groups were made with it since. */
+static void test_groups_older_than_a_directory_stay_the_same(void **state)
+{
+    (void)state;
+    struct cluster_metadata *metadata = fixture_cluster(2, NULL);
+    struct cluster_topic_request ships = fixture_request("ships", 1, 2, 1, 2);
+    struct cluster_topic_request boats = fixture_request("boats", 2, 3, 3, 3);
+    struct cluster_broker first = start(3, 1, 1, 1);
+    struct cluster_broker second = start(3, 1, 1, 2);
+    struct cluster_broker other = start(3, 2, 1, 1);
+    (void)fixture_create(metadata, &ships);
+    uint64_t next = cluster_next_group_id(metadata);
+    assert_int_equal(enter(metadata, &first), WIRE_ERROR_NONE);
+    assert_int_equal(first_founded(metadata), next);
+    (void)fixture_create(metadata, &boats);
+    go_through_snapshot(&metadata);
+    assert_int_equal(first_founded(metadata), next);
+    assert_int_equal(enter(metadata, &second), WIRE_ERROR_NONE);
+    assert_int_equal(first_founded(metadata), next);
+    enter_untold(metadata, 3);
+    assert_int_equal(first_founded(metadata), next);
+    assert_int_equal(enter(metadata, &other), WIRE_ERROR_NONE); /* its disk was lost */
+    assert_int_equal(first_founded(metadata), cluster_next_group_id(metadata));
+    assert_true(first_founded(metadata) > next);
+    go_through_snapshot(&metadata);
+    assert_int_equal(first_founded(metadata), cluster_next_group_id(metadata));
+    cluster_metadata_free(metadata);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_records_that_tell_no_directory),
         cmocka_unit_test(test_what_is_known_outlasts_records_that_do_not_tell),
         cmocka_unit_test(test_the_newest_are_remembered),
+        cmocka_unit_test(test_groups_older_than_a_directory_stay_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
