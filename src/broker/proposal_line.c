@@ -53,8 +53,8 @@ static void advance(struct proposal_line *line)
     if (line->is_away) {
         return;
     }
-    if (line->is_confirmed) {
-        proposal_line_release(line);
+    if (line->is_confirmed || !proposal_line_is_here(line->shard)) {
+        proposal_line_release(line); /* in the latter case its owner has refused all of it */
     } else {
         controller_confirm_lead(line->shard, lead_confirmed, line);
     }
