@@ -143,11 +143,23 @@ bool drill_crew_keeps_down(struct drill_crew *crew, uint32_t host)
 
 /* ---- What next ---- */
 
-static uint32_t count_in(const struct drill *drill, uint32_t most)
+static uint32_t count_in(const struct drill *drill)
 {
     uint32_t count = 0;
-    for (uint32_t i = 1; i <= most; i++) {
+    for (uint32_t i = 1; i <= drill->swarm.brokers; i++) {
         count += drill->is_out[i] ? 0 : 1;
+    }
+    return count;
+}
+
+/* Founders by whom one that joins can find the cluster.  One that is on its way back itself is
+ * none: it would ask those that left before it. */
+static uint32_t count_founders(struct drill *drill)
+{
+    const struct cluster_metadata *metadata = rest_metadata(drill);
+    uint32_t count = 0;
+    for (uint32_t i = 1; metadata != NULL && i <= drill->swarm.controllers; i++) {
+        count += !drill->is_out[i] && cluster_broker_find(metadata, i) != NULL ? 1 : 0;
     }
     return count;
 }
@@ -155,8 +167,8 @@ static uint32_t count_in(const struct drill *drill, uint32_t most)
 /* One of those that are out, or of those that may leave; 0: there is none. */
 static uint32_t choose(struct drill_crew *crew, bool is_out)
 {
-    const struct drill *drill = crew->drill;
-    bool is_last_founder = count_in(drill, drill->swarm.controllers) == 1;
+    struct drill *drill = crew->drill;
+    bool is_last_founder = count_founders(drill) <= 1;
     uint32_t chosen = 0;
     uint32_t seen = 0;
     for (uint32_t i = 1; i <= drill->swarm.brokers; i++) {
@@ -184,8 +196,8 @@ static void join(struct drill_crew *crew, uint32_t host)
 
 static void change(struct drill_crew *crew)
 {
-    bool adds = count_in(crew->drill, crew->drill->swarm.brokers) == BROKERS_LEAST ||
-                prng_below(client_prng(crew->client), 2) == 0;
+    bool adds =
+        count_in(crew->drill) == BROKERS_LEAST || prng_below(client_prng(crew->client), 2) == 0;
     uint32_t host = choose(crew, adds);
     if (host != 0 && adds) {
         join(crew, host);
