@@ -124,6 +124,7 @@ def test_what_only_compaction_may_delete_is_refused(make_cluster):
     cluster = make_cluster(size=1).start()
     cluster.create_topic("compacted", 1, config="cleanup.policy=compact")
     broker = cluster.brokers[1]
+    wait_for(lambda: delete(broker, 0, topic="compacted") != (NOT_LEADER, -1), "its leader is ready")
     assert delete(broker, 0, topic="compacted") == (POLICY, -1)
     consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "some"})
     consumer.subscribe(["compacted"])  # makes the topic of the groups
