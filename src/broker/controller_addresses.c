@@ -5,7 +5,6 @@
 #include "broker/controller_addresses.h"
 
 #include "base/assert.h"
-#include "base/trace.h"
 #include "broker/broker_process.h"
 #include "broker/peer_link.h"
 #include "wire/batch.h"
