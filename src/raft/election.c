@@ -10,6 +10,11 @@
  * A voter refuses while it hears a leader (stickiness), so a node that was cut off cannot depose a
  * leader that works.  A voter whose leader's process is gone is free at once.
  *
+ * Where everybody has seen the leader go, all are eager at the same time, and a vote takes two
+ * flushes and two ways.  So who has granted one stands back: it would otherwise run against the
+ * candidate it has just helped, and depose it in the moment it wins.  And who has refused one as
+ * its own log is longer runs itself soon: the other cannot win.
+ *
  * A learner campaigns never, but answers when asked: only a candidate that has it as a voter asks,
  * which is how a group goes on whose promoted member has not received its promotion yet.  For the
  * same reason a voter that is being removed stands for election until its removal has committed
@@ -87,6 +92,23 @@ static void hasten_deadline(struct raft *raft)
     if (raft->now_ticks >= raft->eager_until_ticks)
         return;
     uint64_t soon = raft->now_ticks + 1 + prng_below(&raft->prng, 2 * RAFT_EAGER_TICKS);
+    raft->election_deadline_ticks = raft_min(raft->election_deadline_ticks, soon);
+}
+
+/* Gives a candidate that this node supports the time to win. */
+static void stand_back(struct raft *raft)
+{
+    uint64_t least = raft->options.election_ticks / 4 + 1;
+    uint64_t until = raft->now_ticks + least + prng_below(&raft->prng, least);
+    raft->election_deadline_ticks = raft_max(raft->election_deadline_ticks, until);
+}
+
+/* No leader is heard, and who wants to be one has a log that this node must refuse. */
+static void stand_instead(struct raft *raft)
+{
+    if (raft->role == RAFT_CANDIDATE || !raft_can_campaign(raft))
+        return;
+    uint64_t soon = raft->now_ticks + 1 + prng_below(&raft->prng, RAFT_EAGER_TICKS);
     raft->election_deadline_ticks = raft_min(raft->election_deadline_ticks, soon);
 }
 
@@ -268,12 +290,16 @@ void raft_receive_pre_vote(struct raft *raft, const struct raft_message *message
 {
     if (!raft->options.may_vote)
         return;
-    bool granted =
-        message->term > raft->term && !raft_leader_is_alive(raft) && is_up_to_date(raft, message);
+    bool is_free = !raft_leader_is_alive(raft);
+    bool granted = message->term > raft->term && is_free && is_up_to_date(raft, message);
     struct raft_message *reply = raft_push(raft, RAFT_MESSAGE_PRE_VOTE_REPLY, message->from);
     reply->granted = granted;
-    if (granted)
+    if (granted) {
         reply->term = message->term;
+        stand_back(raft);
+    } else if (is_free && !is_up_to_date(raft, message)) {
+        stand_instead(raft);
+    }
 }
 
 void raft_receive_vote(struct raft *raft, const struct raft_message *message)
@@ -292,6 +318,7 @@ void raft_receive_vote(struct raft *raft, const struct raft_message *message)
             raft->vote = message->from;
             raft->is_hard_state_changed = true;
             raft_draw_deadline(raft);
+            stand_back(raft);
         }
         raft->vote_reply_to = message->from; /* leaves when the vote is durable */
         raft->is_dirty = true;

@@ -18,6 +18,7 @@
  * - start [N], crash N [saved=1], wipe N
  * - timeout N: time passes until N has something to do, and it alone does it
  * - run 10: ticks; every one: all nodes tick, all disks save, all messages arrive
+ * - wait 10: ticks; all nodes tick, but nothing is saved and nothing arrives
  * - settle: disks save and messages arrive until nothing is left; no time passes
  * - save N [1], deliver|drop|duplicate [N->M] [KIND], network
  * - cut N->M, isolate N, heal, disconnect N M, connect N M, miss N M since=TICK
@@ -261,15 +262,25 @@ static void do_timeout(struct play *play)
     cluster_tick(play->cluster, id);
 }
 
+static void pass_tick(struct play *play)
+{
+    cluster_set_now(play->cluster, cluster_now(play->cluster) + 1);
+    for (uint32_t id = 1; id <= cluster_node_count(play->cluster); ++id)
+        cluster_tick(play->cluster, id);
+}
+
 static void do_run(struct play *play)
 {
-    uint64_t ticks = number_word(play, 1, 1);
-    for (; ticks > 0; --ticks) {
-        cluster_set_now(play->cluster, cluster_now(play->cluster) + 1);
-        for (uint32_t id = 1; id <= cluster_node_count(play->cluster); ++id)
-            cluster_tick(play->cluster, id);
+    for (uint64_t ticks = number_word(play, 1, 1); ticks > 0; --ticks) {
+        pass_tick(play);
         settle(play);
     }
+}
+
+static void do_wait(struct play *play)
+{
+    for (uint64_t ticks = number_word(play, 1, 1); ticks > 0; --ticks)
+        pass_tick(play);
 }
 
 static void do_save(struct play *play)
@@ -481,6 +492,7 @@ static const struct command {
     {"wipe", do_wipe},
     {"timeout", do_timeout},
     {"run", do_run},
+    {"wait", do_wait},
     {"settle", settle},
     {"save", do_save},
     {"deliver", do_deliver},
