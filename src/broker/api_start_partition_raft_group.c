@@ -7,8 +7,15 @@
  * the same partition with the same members, because then the reconciler was faster, and has told of
  * the start.
  *
+ * A broker with a new data directory that has not seen its registration in the metadata cannot tell
+ * a group that is founded from one whose replica here was lost with an earlier directory, and
+ * whose vote is forgotten.  It waits until it knows, and refuses when that takes too long; the
+ * reconciler starts the group then.
+ *
  * Locality: shard 0.
  */
+#include "base/assert.h"
+#include "base/list.h"
 #include "base/memory.h"
 #include "base/trace.h"
 #include "broker/api.h"
@@ -16,12 +23,16 @@
 #include "broker/group_order.h"
 #include "broker/reconciler.h"
 #include "broker/replica_error.h"
+#include "broker/upkeep.h"
 #include "wire/start_partition_raft_group.h"
 
 #include <inttypes.h>
 #include <string.h>
 
+#define KNOWING_NS 2000000000ull
+
 struct start_work {
+    struct upkeep_condition knows; /* which groups existed before the directory */
     struct request *request;
     struct partition_spec spec;
     const char *objection; /* NULL, or why it cannot be started */
@@ -109,9 +120,36 @@ static const char *read_spec(const struct start_partition_raft_group_request *me
     }
     spec->topic_id = message->topic_id;
     spec->partition = (uint32_t)message->partition;
-    spec->join = message->join || reconciler_must_join(shard, spec->group_id);
+    spec->join = message->join;
     spec->preferred = message->members_count > 0 ? message->members[0].broker_id : 0;
     return read_members(message, shard, &spec->members);
+}
+
+static void start(struct start_work *work)
+{
+    struct broker_shard *shard = work->request->shard;
+    require(work->spec.join || reconciler_knows_founding(shard));
+    work->spec.join = work->spec.join || reconciler_must_join(shard, work->spec.group_id);
+    group_order_start(shard, &work->spec, work->objection, started, work);
+}
+
+static bool knows(struct upkeep_condition *condition)
+{
+    struct start_work *work = container_of(condition, struct start_work, knows);
+    return work->spec.join || reconciler_knows_founding(work->request->shard);
+}
+
+static void waited(struct upkeep_condition *condition, bool in_time)
+{
+    struct start_work *work = container_of(condition, struct start_work, knows);
+    if (in_time) {
+        start(work);
+        return;
+    }
+    const char *error = "whether the group is older than the data directory is not known yet";
+    trace_warn("Failed to start Raft group %" PRIu64 ": %s", work->spec.group_id, error);
+    answer(work->request, false, WIRE_ERROR_REPLICA_NOT_AVAILABLE, error);
+    memory_free(work);
 }
 
 static const char *group_id_error(int64_t group_id)
@@ -145,5 +183,11 @@ void api_start_partition_raft_group(struct request *request)
     struct start_work *work = memory_allocate_zeroed(sizeof *work);
     work->request = request;
     work->objection = read_spec(&message, request->shard, &work->spec);
-    group_order_start(request->shard, &work->spec, work->objection, started, work);
+    if (knows(&work->knows)) {
+        start(work);
+        return;
+    }
+    work->knows.holds = knows;
+    work->knows.done = waited;
+    upkeep_wait(request->shard->upkeep, &work->knows, io_now_ns(request->shard->loop) + KNOWING_NS);
 }

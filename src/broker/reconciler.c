@@ -39,10 +39,14 @@ struct reconciler {
     bool is_stopping;
 };
 
+bool reconciler_knows_founding(const struct broker_shard *shard)
+{
+    return atomic_load(&shard->broker->first_founded_group_id) != DATA_DIRECTORY_NO_LIMIT;
+}
+
 bool reconciler_must_join(const struct broker_shard *shard, uint64_t group_id)
 {
-    uint64_t first = atomic_load(&shard->broker->first_founded_group_id);
-    return first != DATA_DIRECTORY_NO_LIMIT && group_id < first;
+    return group_id < atomic_load(&shard->broker->first_founded_group_id);
 }
 
 /* In ascending order. */

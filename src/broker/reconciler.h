@@ -30,8 +30,11 @@ void reconciler_stop(struct reconciler *reconciler);
 bool reconciler_is_idle(const struct reconciler *reconciler);
 void reconciler_free(struct reconciler *reconciler);
 
+/* Whether it is known which groups existed before the data directory: from the first time on that
+ * this broker finds itself in the metadata. */
+bool reconciler_knows_founding(const struct broker_shard *shard);
 /* A broker whose data directory is younger than the group has lost what it once promised: whatever
- * was asked for, it may only join (see data_directory.h). */
+ * was asked for, it may only join (see data_directory.h).  True while that is not known. */
 bool reconciler_must_join(const struct broker_shard *shard, uint64_t group_id);
 
 /* The specification of a partition's replica on this broker, which it is assigned to. */

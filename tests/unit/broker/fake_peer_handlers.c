@@ -16,7 +16,6 @@
 NOT_RUN(api_peer_hello)
 NOT_RUN(api_raft_frame)
 NOT_RUN(api_forward)
-NOT_RUN(api_start_partition_raft_group)
 NOT_RUN(api_stop_partition_raft_group)
 NOT_RUN(api_announce_leaders)
 NOT_RUN(api_register_broker)
