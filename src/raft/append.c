@@ -96,6 +96,15 @@ static void verify(struct raft *raft, uint64_t index, uint64_t leader_commit)
         raft_set_commit(raft, commit);
 }
 
+/* Whoever ends in an entry of this leader's own term has its log up to there: only it makes entries
+ * of that term, and it removes none while it leads.  Needed where the leader cannot show it: the
+ * entries before are damaged on its disk, and this node, which has them, was started again. */
+static void verify_own_term(struct raft *raft, const struct raft_message *message)
+{
+    if (raft_last_term(raft) == message->term)
+        verify(raft, raft->last_index, message->commit);
+}
+
 /* How far our log holds the beginning of an entry that it does not hold whole; entry->first_index -
  * 1 for nothing.  A leader whose log was compacted may have joined entries of one term whose
  * records are gone, of which we have some: up to the last of them our log is the leader's. */
@@ -166,6 +175,7 @@ void raft_receive_heartbeat(struct raft *raft, const struct raft_message *messag
 {
     if (has_entry(raft, message->index, message->index_term))
         verify(raft, message->index, message->commit);
+    verify_own_term(raft, message);
     raft_receive_proof(raft, message);
     if (message->barrier == 0)
         return; /* it only tells the commit */
