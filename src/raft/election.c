@@ -11,9 +11,10 @@
  * leader that works.  A voter whose leader's process is gone is free at once.
  *
  * Where everybody has seen the leader go, all are eager at the same time, and a vote takes two
- * flushes and two ways.  So who has granted one stands back: it would otherwise run against the
- * candidate it has just helped, and depose it in the moment it wins.  And who has refused one as
- * its own log is longer runs itself soon: the other cannot win.
+ * flushes and two ways.  So who supports a candidate stands back: it would otherwise run against
+ * the one it has just helped, and depose it in the moment it wins.  Who has voted encourages nobody
+ * else for a while, either; of two who ask each other the lower id goes first.  And who has refused
+ * one as its own log is longer runs itself soon: the other cannot win.
  *
  * A learner campaigns never, but answers when asked: only a candidate that has it as a voter asks,
  * which is how a group goes on whose promoted member has not received its promotion yet.  For the
@@ -79,28 +80,38 @@ void raft_draw_deadline(struct raft *raft)
 {
     uint64_t ticks = raft->options.election_ticks;
     ticks += prng_below(&raft->prng, ticks);
-    /* A candidate waits the full time: its vote and the others' must reach disks first. */
-    if (raft->now_ticks < raft->eager_until_ticks && raft->role != RAFT_CANDIDATE)
+    if (raft->now_ticks < raft->eager_until_ticks)
         ticks = 1 + prng_below(&raft->prng, RAFT_EAGER_TICKS);
     raft->election_deadline_ticks = raft->now_ticks + ticks;
 }
 
-/* After a refusal nothing is gained by waiting out the whole timeout when the old leader is gone.
- */
-static void hasten_deadline(struct raft *raft)
+/* There is a leader. */
+static void forget_election(struct raft *raft)
 {
-    if (raft->now_ticks >= raft->eager_until_ticks)
-        return;
-    uint64_t soon = raft->now_ticks + 1 + prng_below(&raft->prng, 2 * RAFT_EAGER_TICKS);
-    raft->election_deadline_ticks = raft_min(raft->election_deadline_ticks, soon);
+    raft->eager_until_ticks = 0;
+    raft->lost_leader = 0;
+    raft->vote_stands_ticks = 0;
 }
 
-/* Gives a candidate that this node supports the time to win. */
-static void stand_back(struct raft *raft)
+/* How long a candidate may take to win. */
+static uint64_t draw_patience(struct raft *raft)
 {
     uint64_t least = raft->options.election_ticks / 4 + 1;
-    uint64_t until = raft->now_ticks + least + prng_below(&raft->prng, least);
+    return least + prng_below(&raft->prng, least);
+}
+
+void raft_stand_back(struct raft *raft)
+{
+    uint64_t until = raft->now_ticks + draw_patience(raft);
     raft->election_deadline_ticks = raft_max(raft->election_deadline_ticks, until);
+}
+
+/* The same for whom it has voted for, which may be itself. */
+static void stand_by_vote(struct raft *raft)
+{
+    raft->vote_stands_ticks = raft->now_ticks + draw_patience(raft);
+    raft->election_deadline_ticks =
+        raft_max(raft->election_deadline_ticks, raft->vote_stands_ticks);
 }
 
 /* No leader is heard, and who wants to be one has a log that this node must refuse. */
@@ -126,6 +137,7 @@ static void enter_term(struct raft *raft, uint64_t term, uint32_t vote)
     raft->is_vote_request_due = false;
     raft->verified_index = raft->commit_index;
     raft->acked_index = 0;
+    raft->vote_stands_ticks = 0;
     raft->is_dirty = true;
 }
 
@@ -147,7 +159,7 @@ void raft_follow(struct raft *raft, uint32_t leader)
 {
     require(raft->role != RAFT_LEADER);
     bool is_following = raft->role == RAFT_FOLLOWER || raft->role == RAFT_LEARNER;
-    raft->eager_until_ticks = 0;
+    forget_election(raft);
     raft->leader_contact_ticks = raft->now_ticks;
     if (raft->is_resting)
         raft_rest_leave(raft);
@@ -178,6 +190,13 @@ static uint32_t count_bits(uint16_t bits)
     return (uint32_t)__builtin_popcount(bits);
 }
 
+/* 0: it is no voter. */
+static uint16_t voter_bit(const struct raft *raft, uint32_t node_id)
+{
+    int position = raft_membership_voter_position(&raft->membership, node_id);
+    return position < 0 ? 0 : (uint16_t)(1u << position);
+}
+
 static void win(struct raft *raft)
 {
     ensure(raft_hard_state_is_saved(raft));
@@ -185,7 +204,7 @@ static void win(struct raft *raft)
     raft->is_vote_request_due = false;
     set_role(raft, RAFT_LEADER);
     raft->leader = raft->options.node_id;
-    raft->eager_until_ticks = 0;
+    forget_election(raft);
     raft_lead(raft);
 }
 
@@ -198,6 +217,7 @@ static void run_for_term(struct raft *raft)
     raft->votes_refused = 0;
     raft->is_vote_request_due = true;
     raft_draw_deadline(raft);
+    stand_by_vote(raft);
 }
 
 /* Acts on the answers so far. */
@@ -211,16 +231,18 @@ static void count_votes(struct raft *raft)
             win(raft);
         return;
     }
-    if (raft->membership.voter_count - count_bits(raft->votes_refused) < quorum)
-        raft_become_follower(raft, raft->term, 0);
+    uint16_t lost = raft->votes_refused | voter_bit(raft, raft->lost_leader);
+    if (raft->membership.voter_count - count_bits(lost) >= quorum)
+        return;
+    raft->vote_stands_ticks = 0; /* may another one win */
+    raft_become_follower(raft, raft->term, 0);
 }
 
 static void count_vote(struct raft *raft, uint32_t node_id, bool granted)
 {
-    int position = raft_membership_voter_position(&raft->membership, node_id);
-    if (position < 0)
+    uint16_t bit = voter_bit(raft, node_id);
+    if (bit == 0)
         return; /* no voter here: its opinion does not count */
-    uint16_t bit = (uint16_t)(1u << position);
     if (granted)
         raft->votes_granted |= bit;
     else if ((raft->votes_granted & bit) == 0)
@@ -257,8 +279,10 @@ void raft_campaign(struct raft *raft, bool forced)
 
 void raft_own_vote_saved(struct raft *raft)
 {
-    if (raft->role == RAFT_CANDIDATE)
-        count_vote(raft, raft->options.node_id, true);
+    if (raft->role != RAFT_CANDIDATE)
+        return;
+    stand_by_vote(raft); /* only now are the others asked */
+    count_vote(raft, raft->options.node_id, true);
 }
 
 void raft_push_vote_requests(struct raft *raft)
@@ -286,17 +310,39 @@ static bool is_up_to_date(const struct raft *raft, const struct raft_message *me
     return message->index >= raft->last_index;
 }
 
+/* Nobody who works would be deposed.  A leader that asks does not lead any more. */
+static bool is_without_leader(const struct raft *raft, const struct raft_message *message)
+{
+    return !raft_leader_is_alive(raft) || raft->leader == message->from;
+}
+
+/* Whom this node has voted for, which may be itself, may be about to win. */
+static bool has_favourite(const struct raft *raft, const struct raft_message *message)
+{
+    return raft->now_ticks < raft->vote_stands_ticks && raft->vote != message->from;
+}
+
+/* Two with equal logs that ask each other at the same time would both run, and split the votes. */
+static bool goes_first(const struct raft *raft, const struct raft_message *message)
+{
+    return raft->role == RAFT_PRE_CANDIDATE && raft->options.node_id < message->from &&
+           message->index == raft->last_index && message->index_term == raft_last_term(raft);
+}
+
 void raft_receive_pre_vote(struct raft *raft, const struct raft_message *message)
 {
     if (!raft->options.may_vote)
         return;
-    bool is_free = !raft_leader_is_alive(raft);
-    bool granted = message->term > raft->term && is_free && is_up_to_date(raft, message);
+    bool is_free = is_without_leader(raft, message);
+    bool granted = message->term > raft->term && is_free && !has_favourite(raft, message) &&
+                   !goes_first(raft, message) && is_up_to_date(raft, message);
     struct raft_message *reply = raft_push(raft, RAFT_MESSAGE_PRE_VOTE_REPLY, message->from);
     reply->granted = granted;
     if (granted) {
         reply->term = message->term;
-        stand_back(raft);
+        if (raft->role == RAFT_PRE_CANDIDATE)
+            raft_become_follower(raft, raft->term, 0);
+        raft_stand_back(raft);
     } else if (is_free && !is_up_to_date(raft, message)) {
         stand_instead(raft);
     }
@@ -307,7 +353,7 @@ void raft_receive_vote(struct raft *raft, const struct raft_message *message)
     if (!raft->options.may_vote)
         return;
     if (message->term > raft->term) {
-        if (raft_leader_is_alive(raft) && !message->forced)
+        if (!is_without_leader(raft, message) && !message->forced)
             return;
         raft_become_follower(raft, message->term, 0);
     }
@@ -318,7 +364,7 @@ void raft_receive_vote(struct raft *raft, const struct raft_message *message)
             raft->vote = message->from;
             raft->is_hard_state_changed = true;
             raft_draw_deadline(raft);
-            stand_back(raft);
+            stand_by_vote(raft);
         }
         raft->vote_reply_to = message->from; /* leaves when the vote is durable */
         raft->is_dirty = true;
@@ -338,8 +384,6 @@ void raft_receive_vote_reply(struct raft *raft, const struct raft_message *messa
         return;
     }
     ensure(message->kind == RAFT_MESSAGE_PRE_VOTE_REPLY || message->term == raft->term);
-    if (!message->granted)
-        hasten_deadline(raft);
     count_vote(raft, message->from, message->granted);
 }
 

@@ -241,7 +241,7 @@ enum raft_result raft_propose_membership(struct raft *raft,
 bool raft_take_noop(struct raft *raft, struct raft_entry *entry);
 
 /* The write of that id, and with it all before, is durable. */
-void raft_saved(struct raft *raft, uint64_t write_id);
+void raft_saved(struct raft *raft, uint64_t write_id, uint64_t now_ticks);
 
 /* A send was carried out: entries up to last_index with that many bytes are on their way
  * (last_index == send.index: nothing could be sent, ask again). */

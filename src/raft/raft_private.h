@@ -100,6 +100,7 @@ struct raft {
     uint64_t term;
     uint32_t vote;
     bool is_hard_state_changed;   /* since the last collect */
+    bool is_log_changed;          /* likewise */
     uint64_t hard_state_write_id; /* the write that carries the present term and vote */
 
     /* Role. */
@@ -107,6 +108,8 @@ struct raft {
     uint32_t leader;
     uint64_t leader_contact_ticks;
     uint64_t election_deadline_ticks;
+    uint64_t vote_stands_ticks; /* until then nobody but who has our vote gets a pre-vote */
+    uint32_t lost_leader;       /* its process is gone, and it was not heard since; 0: none */
     uint64_t eager_until_ticks; /* elections are drawn from RAFT_EAGER_TICKS until then */
     uint64_t rest_end_ticks;    /* of the rest that was offered or taken */
     uint16_t votes_granted;     /* bit i: membership.voters[i] */
@@ -125,7 +128,6 @@ struct raft {
     struct raft_term_span *spans;
     uint32_t span_count;
     uint32_t span_capacity;
-    bool is_log_changed; /* since the last collect */
 
     struct prng prng; /* of elections */
 
@@ -164,8 +166,8 @@ struct raft {
     uint32_t message_count;
     uint32_t message_capacity;
     struct raft_send *sends; /* a leader's; given out between collect and release */
+    uint32_t *snapshots;     /* likewise, and as many */
     uint32_t send_capacity;
-    uint32_t *snapshots; /* likewise, and as many */
     bool is_dirty;
     bool is_collected; /* between raft_collect() and raft_release() */
     enum raft_role reported_role;
@@ -238,6 +240,8 @@ bool raft_is_electable(const struct raft *raft);
 bool raft_can_campaign(const struct raft *raft);
 bool raft_leader_is_alive(const struct raft *raft);
 void raft_draw_deadline(struct raft *raft);
+/* Gives a candidate, which may be this node, the time to win. */
+void raft_stand_back(struct raft *raft);
 void raft_become_follower(struct raft *raft, uint64_t term, uint32_t leader);
 /* The present leader was heard. */
 void raft_follow(struct raft *raft, uint32_t leader);

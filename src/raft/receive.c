@@ -59,8 +59,10 @@ static bool settle_term(struct raft *raft, const struct raft_message *message)
         return false;
     if (message->kind == RAFT_MESSAGE_PRE_VOTE || message->kind == RAFT_MESSAGE_PRE_VOTE_REPLY) {
         bool is_refusal = message->kind == RAFT_MESSAGE_PRE_VOTE_REPLY && !message->granted;
-        if (is_refusal && message->term > raft->term)
+        if (is_refusal && message->term > raft->term) {
             raft_become_follower(raft, message->term, 0);
+            raft_stand_back(raft); /* somebody runs, or has won already */
+        }
         return true;
     }
     if (message->term < raft->term) {
@@ -110,6 +112,8 @@ void raft_receive(struct raft *raft, const struct raft_message *message, uint64_
         *accepted = (struct raft_accepted){.first_entry = message->entry_count};
     if (!is_addressed_here(raft, message) || !settle_term(raft, message))
         return;
+    if (message->from == raft->lost_leader)
+        raft->lost_leader = 0; /* it is back */
     if (is_from_leader(message->kind)) {
         if (raft->role == RAFT_LEADER)
             return; /* no term has two leaders: forged or corrupted */

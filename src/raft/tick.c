@@ -26,7 +26,7 @@ static void tick_follower(struct raft *raft)
         raft->election_deadline_ticks = RAFT_NEVER;
         raft->is_dirty = true;
     } else if (is_candidate_waiting_for_disk(raft)) {
-        raft_draw_deadline(raft); /* another term would only queue behind the same disk */
+        raft_stand_back(raft); /* another term would only queue behind the same disk */
     } else {
         raft_campaign(raft, false);
     }
@@ -86,6 +86,7 @@ void raft_peer_disconnected(struct raft *raft, uint32_t node_id, uint64_t now_ti
     if (raft->leader == 0 || raft->leader != node_id)
         return;
     raft->leader = 0;
+    raft->lost_leader = node_id;
     raft->is_resting = false;
     raft->eager_until_ticks = raft->now_ticks + raft->options.election_ticks;
     raft->is_dirty = true;

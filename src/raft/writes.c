@@ -51,9 +51,10 @@ bool raft_hard_state_is_saved(const struct raft *raft)
     return !raft->is_hard_state_changed && raft->saved_write_id >= raft->hard_state_write_id;
 }
 
-void raft_saved(struct raft *raft, uint64_t write_id)
+void raft_saved(struct raft *raft, uint64_t write_id, uint64_t now_ticks)
 {
     require(write_id > raft->saved_write_id && write_id <= raft->last_write_id);
+    raft->now_ticks = raft_max(raft->now_ticks, now_ticks);
     bool was_hard_state_saved = raft_hard_state_is_saved(raft);
     raft->saved_write_id = write_id;
     uint32_t done = 0;

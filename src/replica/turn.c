@@ -69,7 +69,7 @@ static void saved(void *owner, uint64_t write_id, int result)
         replica_group_fail(group, REPLICA_DISK_FAILED, "a write or sync failed");
         replica_manager_disk_failed(group->manager, result);
     } else if (group->state == GROUP_RUNNING && write_id != 0) {
-        raft_saved(group->raft, write_id);
+        raft_saved(group->raft, write_id, replica_now_ticks(group->manager));
         replica_group_touched(group);
     }
     replica_group_unhold(group);

@@ -606,7 +606,7 @@ void cluster_save(struct cluster *cluster, uint32_t id, size_t count)
     }
     if (last_id == 0 || node->raft == NULL)
         return;
-    raft_saved(node->raft, last_id);
+    raft_saved(node->raft, last_id, cluster->now_ticks);
     turn(cluster, node);
 }
 

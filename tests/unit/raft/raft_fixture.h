@@ -56,7 +56,7 @@ static inline void fixture_drain(struct raft *raft)
         for (uint32_t i = 0; i < send_count; ++i)
             raft_append_sent(raft, sends[i].to, sends[i].last_index_max, 10);
         if (write_id != 0)
-            raft_saved(raft, write_id);
+            raft_saved(raft, write_id, 0);
         (void)raft_take_noop(raft, &entry);
         raft_check(raft);
     }

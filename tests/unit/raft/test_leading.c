@@ -365,7 +365,7 @@ static void more_writes_than_are_tracked(void **state)
     }
     assert_int_equal(raft_saved_index(raft), 1);
     for (int i = 0; i < MANY_WRITES; ++i) {
-        raft_saved(raft, ids[i]);
+        raft_saved(raft, ids[i], 0);
         raft_check(raft);
         assert_in_range(raft_saved_index(raft), 1, lasts[i]);
     }

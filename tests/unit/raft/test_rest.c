@@ -324,7 +324,7 @@ static void an_answer_tells_what_is_left_of_it(void **state)
             raft,
             (struct raft_message){.kind = RAFT_MESSAGE_PRE_VOTE, .from = 3, .to = 2, .term = 3},
             10 + late);
-        raft_saved(raft, write_id);
+        raft_saved(raft, write_id, 10 + late);
         assert_true(raft_collect(raft, &effects));
         assert_int_equal(effects.messages[0].kind, RAFT_MESSAGE_PRE_VOTE_REPLY);
         assert_false(effects.messages[0].granted); /* its leader counts as alive */

@@ -17,7 +17,7 @@ static uint32_t take_messages(struct raft *raft, struct raft_message *messages)
         uint64_t write_id = effects.write.id;
         raft_release(raft, &effects);
         if (write_id != 0)
-            raft_saved(raft, write_id);
+            raft_saved(raft, write_id, 0);
         raft_check(raft);
     }
     return count;
