@@ -90,6 +90,9 @@ void log_detach(struct log *log);
 /* The log is detached.  Makes the rest durable, unless its
  * stream has failed.  May block. */
 void log_close(struct log *log);
+/* The directory of a log that held nothing, and is closed, is that of no log again: whatever a
+ * crash leaves of its removal is a new log.  May block.  0 or a negative errno. */
+int log_unmake(const char *directory);
 void log_set_options(struct log *log, const struct log_options *options);
 
 /* ---- Appending: in memory at once, durable after the next submit ---- */

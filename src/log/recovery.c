@@ -595,6 +595,14 @@ int log_create_files(struct log *log)
     return result == 0 ? log_replace_epochs(log, false) : result;
 }
 
+int log_unmake(const char *directory)
+{
+    char *path = log_path(directory, EPOCHS_NAME);
+    int result = io_path_remove(path);
+    memory_free(path);
+    return result == 0 ? io_directory_sync(directory) : result;
+}
+
 /* Removes all segments, which a reset that is on record made meaningless, and makes the new first
  * one. */
 static int finish_reset(struct recovery *recovery)

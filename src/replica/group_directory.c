@@ -272,7 +272,9 @@ enum replica_result replica_directory_remove_unborn(const char *data_directory, 
         return REPLICA_DAMAGED;
     }
     trace_info("group %llu: half created before a crash, removed", (unsigned long long)group_id);
-    return io_directory_remove_tree(path) < 0 ? REPLICA_DISK_FAILED : REPLICA_OK;
+    result = log_unmake(path);
+    result = result < 0 ? result : io_directory_remove_tree(path);
+    return result < 0 ? REPLICA_DISK_FAILED : REPLICA_OK;
 }
 
 int replica_directory_delete(const char *data_directory, uint64_t group_id)

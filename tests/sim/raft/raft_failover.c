@@ -157,8 +157,7 @@ static uint64_t run(uint64_t seed, uint32_t node_count, uint32_t save_max)
     cluster_crash(failover.cluster, leader, 0);
     for (uint32_t id = 1; id <= node_count; ++id)
         if (id != leader)
-            failover.notice_ticks[id] =
-                lost_ticks + 1 + prng_below(&failover.prng, WAY_TICKS);
+            failover.notice_ticks[id] = lost_ticks + 1 + prng_below(&failover.prng, WAY_TICKS);
     while (leader_that_commits(failover.cluster) == 0 &&
            cluster_now(failover.cluster) < lost_ticks + GIVEN_UP_TICKS)
         pass_tick(&failover, leader);

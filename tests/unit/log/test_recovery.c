@@ -196,6 +196,24 @@ static void test_segments_are_missing(void **state)
     assert_damaged(segment_path(0, ".log"), "the first segment is missing");
 }
 
+/* Found by the life of groups in a million steps: a power cut in the removal of a directory that
+ * was half made kept one file of it and lost the other. */
+static void test_what_is_left_of_an_unmade_log_is_new(void **state)
+{
+    (void)state;
+    for (int removed = 0; removed < 2; ++removed) {
+        fake_reset();
+        assert_int_equal(open_log(), 0);
+        close_log();
+        assert_int_equal(log_unmake(DIRECTORY), 0);
+        if (removed == 1) {
+            assert_int_equal(io_path_remove(segment_path(0, ".log")), 0);
+        }
+        assert_int_equal(log_unmake(DIRECTORY), 0); /* there is none: fine */
+        assert_opens(0);
+    }
+}
+
 /* The last segment is there by name, or one before its place is, but not what was in it. */
 static void test_the_last_segment_is_empty(void **state)
 {
@@ -793,6 +811,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_last_segment_is_cut),
         cmocka_unit_test(test_segments_are_missing),
+        cmocka_unit_test(test_what_is_left_of_an_unmade_log_is_new),
         cmocka_unit_test(test_the_last_segment_is_empty),
         cmocka_unit_test(test_an_empty_segment_that_does_not_follow),
         cmocka_unit_test(test_the_epoch_log_is_missing),
