@@ -287,7 +287,8 @@ void raft_return_vote(struct raft *raft, uint64_t now_ticks);
 enum raft_result raft_read_barrier(struct raft *raft, uint64_t *barrier);
 
 /* Hands leadership to a voter, or to the most advanced one for node_id 0.  Proposals are refused
- * (RAFT_BUSY) until it succeeded or an election timeout passed. */
+ * (RAFT_BUSY) until it succeeded or an election timeout passed.  A leader that is not ready hands
+ * over only to a voter that has all of its log; RAFT_NOT_READY: there is none. */
 enum raft_result raft_transfer_leadership(struct raft *raft, uint32_t node_id, uint64_t now_ticks);
 /* A transfer is under way: nothing is proposed until it has succeeded or was given up. */
 bool raft_is_transferring(const struct raft *raft);

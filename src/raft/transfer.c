@@ -5,6 +5,9 @@
  * Proposals stop, the target catches up, and is told to campaign at once.  If it has not taken over
  * after an election timeout, this leader goes on (tick.c).
  *
+ * A leader may never come to commit the beginning of its term, as its disk has lost what the others
+ * need of it.  So it hands over before that, too, but only to a voter that can take over at once.
+ *
  * Locality: the shard of the group.
  */
 #include "base/assert.h"
@@ -25,19 +28,27 @@ uint32_t raft_most_advanced_voter(const struct raft *raft)
     return best == NULL ? 0 : best->node_id;
 }
 
+/* It holds this leader's log, the beginning of the term included. */
+static bool has_term_beginning(const struct raft *raft, uint32_t node_id)
+{
+    const struct raft_slot *slot = raft_slot_find(raft, node_id);
+    ensure(slot != NULL);
+    return slot->match >= raft->term_first_index;
+}
+
 enum raft_result raft_transfer_leadership(struct raft *raft, uint32_t node_id, uint64_t now_ticks)
 {
     raft->now_ticks = raft_max(raft->now_ticks, now_ticks);
     if (raft->role != RAFT_LEADER)
         return RAFT_NOT_LEADER;
-    if (!raft_is_ready_leader(raft))
-        return RAFT_NOT_READY;
     if (raft->transfer_target != 0)
         return RAFT_BUSY;
     uint32_t target = node_id != 0 ? node_id : raft_most_advanced_voter(raft);
     if (target == 0 || target == raft->options.node_id ||
         !raft_membership_has_voter(&raft->membership, target))
         return RAFT_BAD_REQUEST;
+    if (!raft_is_ready_leader(raft) && !has_term_beginning(raft, target))
+        return RAFT_NOT_READY;
     raft->transfer_target = target;
     raft->transfer_deadline_ticks = raft->now_ticks + raft->options.election_ticks;
     raft->is_transfer_asked = false;
