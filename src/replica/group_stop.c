@@ -276,12 +276,12 @@ void replica_close_done(struct replica_close *close)
     memory_free(close);
     group->is_closing = false;
     group->is_closing_on_worker = false;
+    if (was_quarantine) {
+        replica_quarantine_ended(group, result, quarantine_error);
+    }
     if (group->state == GROUP_DELETING && !was_delete) {
         replica_group_released(group); /* asked to be deleted while it was being closed */
         return;
-    }
-    if (was_quarantine) {
-        replica_quarantine_ended(group, result, quarantine_error);
     }
     replica_group_move(group, GROUP_GONE);
     answer_waiters(group, result);
