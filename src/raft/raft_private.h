@@ -342,7 +342,8 @@ void raft_offer_proof(const struct raft *raft, const struct raft_slot *slot,
 /* ---- transfer.c ---- */
 /* Whether TIMEOUT_NOW may leave now. */
 bool raft_transfer_is_ripe(const struct raft *raft);
-/* The active voter whose log is longest, this node apart; 0: none. */
+bool raft_slot_is_active(const struct raft *raft, const struct raft_slot *slot);
+/* The active voter with a vote whose log is longest, this node apart; 0: none. */
 uint32_t raft_most_advanced_voter(const struct raft *raft);
 
 /* ---- effects.c ---- */

@@ -13,14 +13,20 @@
 #include "base/assert.h"
 #include "raft/raft_private.h"
 
+bool raft_slot_is_active(const struct raft *raft, const struct raft_slot *slot)
+{
+    return !slot->is_disconnected &&
+           raft->now_ticks < slot->contact_ticks + raft->options.election_ticks;
+}
+
 uint32_t raft_most_advanced_voter(const struct raft *raft)
 {
     const struct raft_slot *best = NULL;
     for (uint32_t i = 0; i < raft->slot_count; ++i) {
         const struct raft_slot *slot = &raft->slots[i];
-        bool is_active = !slot->is_disconnected &&
-                         raft->now_ticks < slot->contact_ticks + raft->options.election_ticks;
-        if (!is_active || !raft_membership_has_voter(&raft->membership, slot->node_id))
+        bool is_voter = raft_membership_has_voter(&raft->membership, slot->node_id);
+        /* Who may not vote may not campaign either: it would not heed TIMEOUT_NOW. */
+        if (!is_voter || slot->mark != 0 || !raft_slot_is_active(raft, slot))
             continue;
         if (best == NULL || slot->match > best->match)
             best = slot;
