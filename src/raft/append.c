@@ -22,6 +22,7 @@ void raft_truncate(struct raft *raft, uint64_t from_index)
     raft_terms_truncate(raft, from_index);
     raft_writes_cap(raft, from_index - 1);
     raft->verified_index = raft_min(raft->verified_index, from_index - 1);
+    raft->abstain_until_ticks = 0; /* what could not be shown has given way to a leader's log */
     raft->is_log_changed = true;
     raft->is_dirty = true;
     raft_membership_truncated(raft, from_index);

@@ -68,6 +68,7 @@ static void check_slot(const struct raft *raft, const struct raft_slot *slot)
     ensure(slot->inflight_count <= raft->options.inflight_messages_max);
     ensure(slot->barrier <= raft->round && slot->barrier_counted <= slot->barrier);
     ensure(slot->match_counted <= raft->last_index);
+    ensure(!slot->is_barred || slot->match < raft->last_index);
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < slot->inflight_count; ++i)
         bytes += slot->inflight[(slot->inflight_first + i) % slot->inflight_capacity].bytes;

@@ -82,7 +82,7 @@ void raft_draw_deadline(struct raft *raft)
     ticks += prng_below(&raft->prng, ticks);
     if (raft->now_ticks < raft->eager_until_ticks)
         ticks = 1 + prng_below(&raft->prng, RAFT_EAGER_TICKS);
-    raft->election_deadline_ticks = raft->now_ticks + ticks;
+    raft->election_deadline_ticks = raft_max(raft->now_ticks + ticks, raft->abstain_until_ticks);
 }
 
 /* There is a leader. */
@@ -120,6 +120,7 @@ static void stand_instead(struct raft *raft)
     if (raft->role == RAFT_CANDIDATE || !raft_can_campaign(raft))
         return;
     uint64_t soon = raft->now_ticks + 1 + prng_below(&raft->prng, RAFT_EAGER_TICKS);
+    soon = raft_max(soon, raft->abstain_until_ticks);
     raft->election_deadline_ticks = raft_min(raft->election_deadline_ticks, soon);
 }
 
@@ -391,6 +392,6 @@ void raft_receive_timeout_now(struct raft *raft, const struct raft_message *mess
 {
     require(message->term == raft->term);
     bool is_following = raft->role == RAFT_FOLLOWER && raft->leader == message->from;
-    if (is_following && raft_can_campaign(raft))
+    if (is_following && raft_can_campaign(raft) && !raft_is_abstaining(raft))
         raft_campaign(raft, true);
 }

@@ -178,6 +178,8 @@ void raft_slot_enter(struct raft_slot *slot, enum raft_progress_state state, uin
 void raft_slot_acked(struct raft *raft, struct raft_slot *slot, uint64_t index)
 {
     require(index <= raft->last_index);
+    if (index > slot->match)
+        slot->is_barred = false;
     slot->match = raft_max(slot->match, index);
     if (slot->state == RAFT_SNAPSHOT) {
         slot->next = raft_max(slot->next, slot->match + 1);
@@ -296,6 +298,7 @@ void raft_append_unreadable(struct raft *raft, uint32_t to)
     struct raft_slot *slot = take_report(raft, to);
     if (slot == NULL)
         return;
+    slot->is_barred = true;
     slot->is_stalled = true; /* who lacks them would be asked in a circle: once a heartbeat */
     if (slot->next < raft->term_first_index)
         raft_slot_enter(slot, RAFT_PROBE, raft->term_first_index);

@@ -248,7 +248,9 @@ void raft_saved(struct raft *raft, uint64_t write_id, uint64_t now_ticks);
 void raft_append_sent(struct raft *raft, uint32_t to, uint64_t last_index, uint64_t bytes);
 
 /* A send could not be carried out, as the first of its entries cannot be read here, now and perhaps
- * for good: they are damaged.  Takes the place of the report by raft_append_sent(). */
+ * for good: they are damaged.  Takes the place of the report by raft_append_sent().  A leader that
+ * cannot read what a majority lacks leaves after some election timeouts: the host hands over before
+ * that to somebody who has all of its log, if there is one (raft_transfer_leadership). */
 void raft_append_unreadable(struct raft *raft, uint32_t to);
 
 /* A snapshot transfer to a follower ended; on success index is the position it restored. */

@@ -5,7 +5,7 @@
  * Who owns what: terms.c the span table, writes.c the writes under way, progress.c a leader's
  * slots, election.c role and vote, append.c a follower's log, replication.c a leader's log and
  * commit, rest.c what is agreed of silence, reconfigure.c the membership, effects.c everything that
- * leaves.  Others read.
+ * leaves, unreadable.c when a leader with a damaged disk gives way.  Others read.
  *
  * Locality: this room only.
  */
@@ -20,6 +20,11 @@
 /* After a leader's process is known to be gone, elections are drawn from so few ticks: long enough
  * apart not to collide, short against the election timeout. */
 #define RAFT_EAGER_TICKS 10
+
+/* For so many election timeouts a leader looks for somebody who has what it cannot read, and after
+ * its lead leaves the others alone. */
+#define RAFT_BARRED_ELECTIONS 2
+#define RAFT_ABSTAIN_ELECTIONS 4
 
 /* Writes the host may have under way before neighbours are tracked as one. */
 #define RAFT_WRITES_MAX 64
@@ -51,6 +56,7 @@ struct raft_slot {
     bool is_disconnected;    /* its connection broke: nothing until it is back or heard from */
     bool is_send_owed;       /* a send was handed out, raft_append_sent() is due */
     bool takes_rest;         /* that the latest round of heartbeats offered */
+    bool is_barred;          /* what it lacks could not be read here (unreadable.c) */
     uint32_t inflight_first; /* ring of unacknowledged sends, allocated with the first one */
     uint32_t inflight_count;
     uint32_t inflight_capacity;
@@ -108,11 +114,13 @@ struct raft {
     uint32_t leader;
     uint64_t leader_contact_ticks;
     uint64_t election_deadline_ticks;
-    uint64_t vote_stands_ticks; /* until then nobody but who has our vote gets a pre-vote */
-    uint32_t lost_leader;       /* its process is gone, and it was not heard since; 0: none */
-    uint64_t eager_until_ticks; /* elections are drawn from RAFT_EAGER_TICKS until then */
-    uint64_t rest_end_ticks;    /* of the rest that was offered or taken */
-    uint16_t votes_granted;     /* bit i: membership.voters[i] */
+    uint64_t abstain_until_ticks; /* until then it lets others win: it led and could not */
+    uint64_t vote_stands_ticks;   /* until then nobody but who has our vote gets a pre-vote */
+    uint32_t lost_leader;         /* its process is gone, and it was not heard since; 0: none */
+    uint32_t farewell_to;         /* who left the lead asks this one to take over; 0: nobody */
+    uint64_t eager_until_ticks;   /* elections are drawn from RAFT_EAGER_TICKS until then */
+    uint64_t rest_end_ticks;      /* of the rest that was offered or taken */
+    uint16_t votes_granted;       /* bit i: membership.voters[i] */
     uint16_t votes_refused;
     bool is_campaign_forced;  /* after TIMEOUT_NOW */
     bool is_resting;          /* the leader is silent until rest_end_ticks, by agreement */
@@ -159,7 +167,7 @@ struct raft {
     bool is_transfer_asked; /* TIMEOUT_NOW left since the last heartbeat */
     bool is_noop_due;
     uint64_t transfer_deadline_ticks;
-    uint32_t farewell_to; /* a removed leader asks this one to take over; 0: nobody */
+    uint64_t barred_since_ticks; /* a majority lacks what cannot be read here; RAFT_NEVER: no */
 
     /* Effects. */
     struct raft_message *messages;
@@ -175,6 +183,11 @@ struct raft {
     uint64_t reported_term;
     uint64_t reported_commit;
 
+    /* Leader: entries proposed and not committed. */
+    uint64_t backlog_bytes;
+    struct raft_backlog_step backlog[RAFT_BACKLOG_STEPS];
+    uint32_t backlog_count;
+
     /* Barriers given out: passed, then failed, then waiting; ascending rounds. */
     uint32_t barrier_count;
     uint32_t barrier_passed_count;
@@ -185,11 +198,6 @@ struct raft {
     uint32_t *owed;
     uint32_t owed_count;
     uint32_t owed_capacity;
-
-    /* Leader: entries proposed and not committed. */
-    uint64_t backlog_bytes;
-    uint32_t backlog_count;
-    struct raft_backlog_step backlog[RAFT_BACKLOG_STEPS];
 
     /* Membership. */
     struct raft_membership membership;
@@ -338,6 +346,13 @@ void raft_slot_marked(const struct raft *raft, struct raft_slot *slot, uint64_t 
 /* Puts the proof into a heartbeat to a member that waits for it. */
 void raft_offer_proof(const struct raft *raft, const struct raft_slot *slot,
                       struct raft_message *heartbeat);
+
+/* ---- unreadable.c ---- */
+/* A leader, with its heartbeats: leaves when it has long been of no use. */
+bool raft_leave_if_barred(struct raft *raft);
+/* It loses its lead: whether it abstains from the next elections. */
+void raft_abstain_if_barred(struct raft *raft);
+bool raft_is_abstaining(const struct raft *raft);
 
 /* ---- transfer.c ---- */
 /* Whether TIMEOUT_NOW may leave now. */

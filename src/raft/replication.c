@@ -24,6 +24,7 @@ void raft_lead(struct raft *raft)
     raft->term_first_index = raft->last_index + 1;
     raft->is_noop_due = true;
     raft->transfer_target = 0;
+    raft->barred_since_ticks = RAFT_NEVER;
     raft->backlog_count = 0;
     raft->backlog_bytes = 0;
     raft_slots_refresh(raft, raft->last_index + 1);
@@ -36,6 +37,7 @@ void raft_lead(struct raft *raft)
 void raft_stop_leading(struct raft *raft)
 {
     require(raft->role == RAFT_LEADER);
+    raft_abstain_if_barred(raft);
     raft->is_noop_due = false;
     raft->transfer_target = 0;
     raft->backlog_count = 0;
@@ -278,6 +280,7 @@ void raft_snapshot_sent(struct raft *raft, uint32_t to, uint64_t index, bool suc
     raft->is_dirty = true;
     if (success && index <= raft->last_index && index > slot->match) {
         slot->match = index;
+        slot->is_barred = false;
         raft_slot_enter(slot, RAFT_PROBE, index + 1);
         slot->is_paused = false;
     } else {

@@ -40,6 +40,8 @@ static void tick_leader(struct raft *raft)
         raft_become_follower(raft, raft->term, 0);
         return;
     }
+    if (raft_leave_if_barred(raft))
+        return;
     if (raft->transfer_target != 0 && raft->now_ticks >= raft->transfer_deadline_ticks)
         raft->transfer_target = 0;
     raft->is_transfer_asked = false;

@@ -214,6 +214,15 @@ void cluster_damage(struct cluster *cluster, uint32_t id, uint64_t first_index, 
     node->damaged_to = last_index;
 }
 
+/* Its log ends at keep_to now: what comes behind is written anew. */
+static void cut_damage(struct cluster_node *node, uint64_t keep_to)
+{
+    if (node->damaged_to > keep_to)
+        node->damaged_to = keep_to;
+    if (node->damaged_from > node->damaged_to)
+        node->damaged_from = node->damaged_to = 0;
+}
+
 uint64_t cluster_ledger_end(const struct cluster *cluster)
 {
     return oracle_ledger_end(cluster->oracle);
@@ -363,6 +372,7 @@ static void carry_out_send(struct cluster *cluster, struct cluster_node *node,
                       send->index >= node->log.snapshot_index;
     size_t position = is_current ? log_position_after(&node->log, send->index) : node->log.count;
     if (meets_damage(cluster, node, position)) {
+        node->has_met_damage |= is_damaged(node, &node->log.records[position].entry);
         raft_append_unreadable(node->raft, send->to);
         return;
     }
@@ -646,6 +656,7 @@ void cluster_start(struct cluster *cluster, uint32_t id)
     struct cluster_node *node = cluster_node(cluster, id);
     require(node->raft == NULL);
     log_copy(&node->log, &node->disk);
+    cut_damage(node, log_last(&node->log));
     node->submitted_to = log_last(&node->log);
     node->applied = node->log.snapshot_index;
     node->led_term = 0;
@@ -907,6 +918,7 @@ static void receive_snapshot(struct cluster *cluster, struct cluster_node *node,
         log_reset(&node->log, message->index, message->index_term, &flight->membership,
                   flight->membership_index);
         log_copy(&node->disk, &node->log);
+        cut_damage(node, message->index);
         for (size_t i = 0; i < node->write_count; ++i)
             node->writes[i].is_log_void = true;
         node->submitted_to = message->index;
@@ -946,6 +958,7 @@ static void receive_message(struct cluster *cluster, struct cluster_node *node,
         trace(cluster, "%u truncates from %" PRIu64 "\n", (unsigned)node->id,
               accepted.truncate_from);
         log_cut(&node->log, accepted.truncate_from - 1);
+        cut_damage(node, log_last(&node->log));
         node->is_membership_doubtful = true;
         if (node->submitted_to >= accepted.truncate_from)
             node->submitted_to = log_last(&node->log);

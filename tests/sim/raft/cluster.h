@@ -89,6 +89,7 @@ struct cluster_node {
     struct cluster_log lost_disk; /* what the disk held that was lost last */
     uint64_t damaged_from;        /* entries that it cannot read; 0: none */
     uint64_t damaged_to;
+    bool has_met_damage; /* when it was to send them; its host forgets it */
     struct cluster_write writes[CLUSTER_WRITES_MAX];
     size_t write_count;
 

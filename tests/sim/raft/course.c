@@ -5,7 +5,7 @@
  * In the storm anything goes (weather.c, operators.c), and the oracle judges after every step. Then
  * everything heals, and the group must elect a leader, keep it, commit, bring every member up to
  * date, give nodes whose disk was lost their votes back, hand leadership over when asked, and not
- * mind a follower that comes and goes.
+ * mind a follower that comes and goes.  One disk may stay damaged, if the group can do without it.
  *
  * Locality: one thread; no clock.
  */
@@ -23,6 +23,7 @@
 #define REST_SEED 0x72657374
 #define DAMAGE_SEED 0x62726f6b656e
 #define UNREADABLE_MAX 300 /* of 1,000 sends */
+#define ROT_MAX 20
 #define SUCCESSION_ELECTIONS 40
 #define REST_ELECTIONS_MAX 80
 #define CALM_ELECTIONS 60 /* election timeouts that healing may take, besides catching up */
@@ -85,10 +86,11 @@ static void draw_world(struct world *world, uint64_t seed, FILE *trace)
     if (prng_below(&of_rest, 2) == 0)
         world->options.rest_ticks = (uint32_t)prng_below(
             &of_rest, REST_ELECTIONS_MAX * (uint64_t)world->options.election_ticks);
-    struct prng of_damage; /* likewise */
-    prng_init(&of_damage, seed ^ DAMAGE_SEED);
-    if (prng_below(&of_damage, 8) == 0)
-        world->options.unreadable = 1 + (uint32_t)prng_below(&of_damage, UNREADABLE_MAX);
+    prng_init(&world->of_damage, seed ^ DAMAGE_SEED); /* likewise */
+    if (prng_below(&world->of_damage, 8) == 0)
+        world->options.unreadable = 1 + (uint32_t)prng_below(&world->of_damage, UNREADABLE_MAX);
+    if (prng_below(&world->of_damage, 4) == 0)
+        world->rot = 1 + (uint32_t)prng_below(&world->of_damage, ROT_MAX);
     world->cluster = cluster_new(&world->options);
     for (uint32_t id = 1; id <= node_count; ++id)
         cluster_start(world->cluster, id);

@@ -3,8 +3,8 @@
  * weather.c -- see weather.h.
  *
  * Lost, late, doubled and reordered messages, cut links, crashes that lose what was not saved, slow
- * disks, lost disks, processes that stand still.  With every tick it also demands of leaders that
- * they give up when nobody hears them.
+ * disks, lost disks, processes that stand still, ends of logs that rot on one disk.  With every
+ * tick it also demands of leaders that they give up when nobody hears them.
  *
  * Locality: one thread; no clock.
  */
@@ -20,6 +20,9 @@
 #define DEAF_ELECTIONS_MAX 3
 
 #define GHOST_TICKS 600
+
+/* Indexes at the end of a log that rot at once. */
+#define ROTTEN_MAX 40
 
 /* ---- Network ---- */
 
@@ -212,8 +215,63 @@ static void restart(struct world *world, uint32_t id)
             cluster_connect(world->cluster, peer, id);
 }
 
+/* ---- Damage ---- */
+
+static void rot(struct world *world)
+{
+    uint32_t id = 1 + (uint32_t)prng_below(&world->of_damage, world->options.node_count);
+    const struct cluster_node *node = cluster_node(world->cluster, id);
+    if (node->raft == NULL || raft_last_index(node->raft) == 0)
+        return;
+    uint64_t last_index = raft_last_index(node->raft);
+    uint64_t count = 1 + prng_below(&world->of_damage, ROTTEN_MAX);
+    cluster_damage(world->cluster, id, last_index > count ? last_index - count : 1, last_index);
+}
+
+/* A group of that membership can elect somebody else. */
+static bool can_do_without(const struct world *world, const struct raft_membership *membership,
+                           uint32_t id)
+{
+    uint32_t others = 0;
+    for (uint32_t i = 0; i < membership->voter_count; ++i)
+        others += membership->voters[i] != id &&
+                  cluster_node(world->cluster, membership->voters[i])->may_vote;
+    return membership->voter_count == 0 || others >= raft_membership_quorum(membership);
+}
+
+/* All run, and none other is damaged: whatever this one cannot read, the group goes on. */
+static bool bears_damage_of(const struct world *world, uint32_t id)
+{
+    for (uint32_t i = 1; i <= world->options.node_count; ++i) {
+        const struct cluster_node *node = cluster_node(world->cluster, i);
+        if ((i != id && node->damaged_from != 0) || node->is_returning ||
+            !can_do_without(world, raft_membership(node->raft), id))
+            return false;
+    }
+    return true;
+}
+
+/* In calm weather at most one disk is damaged, and only if the group must bear it. */
+static void mend_disks(struct world *world)
+{
+    for (uint32_t id = 1; id <= world->options.node_count; ++id)
+        if (cluster_node(world->cluster, id)->damaged_from != 0 && !bears_damage_of(world, id))
+            cluster_damage(world->cluster, id, 0, 0);
+}
+
+/* Its host has it hand over to whoever can read more. */
+static void hand_over_damaged(struct world *world, uint32_t id)
+{
+    struct cluster_node *node = cluster_node(world->cluster, id);
+    if (node->has_met_damage && world_is_leader(world, id))
+        (void)cluster_transfer(world->cluster, id, 0); /* if not, when it meets it again */
+    node->has_met_damage = false;
+}
+
 void weather_strike(struct world *world)
 {
+    if (world->rot > 0 && prng_below(&world->of_damage, 1000) < world->rot)
+        rot(world);
     uint32_t id = world_random_node(world);
     if (world_happens(world, world->crash))
         crash(world, draw_victim(world));
@@ -242,6 +300,7 @@ void weather_clear(struct world *world)
     weather_mend(world);
     for (uint32_t id = 1; id <= world->options.node_count; ++id)
         restart(world, id);
+    mend_disks(world);
 }
 
 /* ---- What hosts hear of each other ---- */
@@ -318,7 +377,10 @@ void weather_pass_tick(struct world *world, bool is_stormy)
             cluster_carry_out(cluster, id);
     }
     decide_fates(world, is_stormy);
-    for (uint32_t id = 1; id <= world->options.node_count; ++id)
-        if (!world->is_paused[id])
-            check_leader_is_heard(world, id);
+    for (uint32_t id = 1; id <= world->options.node_count; ++id) {
+        if (world->is_paused[id])
+            continue;
+        hand_over_damaged(world, id);
+        check_leader_is_heard(world, id);
+    }
 }

@@ -22,6 +22,7 @@ struct world {
     struct cluster *cluster;
     struct cluster_options options;
     struct prng prng;
+    struct prng of_damage; /* apart: what happens without damage does not change with it */
     uint32_t loss;
     uint32_t duplication;
     uint32_t delay_ticks_max;
@@ -39,6 +40,7 @@ struct world {
     uint32_t notice; /* that a cut link is noticed as a broken connection */
     uint32_t wipe;   /* that a crash takes the disk along */
     uint32_t pause;  /* a process that stands still, and finds everything waiting when it wakes */
+    uint32_t rot;    /* that the end of a node's log can be read no more, for good */
     uint32_t aim;    /* that a misfortune meets a leader rather than any node */
     enum operator_habit habit;
     struct raft_membership goal; /* OPERATOR_MOVING; no voters: none yet */

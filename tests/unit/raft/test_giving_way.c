@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * test_giving_way.c -- whom a leader asks to take over.
+ * test_giving_way.c -- whom a leader asks to take over, and when it leaves as its disk has lost
+ * what the others lack.
  */
 #include "raft_fixture.h"
 
@@ -136,6 +137,119 @@ static uint64_t lead_for(struct play *play, uint64_t elections)
     return now;
 }
 
+static void who_lacks_what_is_lost_is_left_alone(void **state)
+{
+    (void)state;
+    struct play play = new_play();
+    play.readable_from = 9;
+    uint64_t election_ticks = fixture_options(1).election_ticks;
+    (void)lead_for(&play, 1);
+    assert_int_equal(raft_role(play.raft), RAFT_LEADER);
+    assert_int_equal(raft_transfer_leadership(play.raft, 0, 0), RAFT_NOT_READY);
+    uint64_t left_ticks = lead_for(&play, 3);
+    assert_int_equal(raft_role(play.raft), RAFT_FOLLOWER);
+    assert_int_equal(play.asked_to_run, 3); /* which is with it for longest */
+
+    /* It runs neither by itself, nor against whose log is shorter, nor when it is asked to. */
+    assert_true(raft_due_ticks(play.raft) >= left_ticks + 4 * election_ticks);
+    fixture_receive(play.raft,
+                    (struct raft_message){.kind = RAFT_MESSAGE_PRE_VOTE,
+                                          .from = 2,
+                                          .to = 1,
+                                          .term = 3,
+                                          .index = 4,
+                                          .index_term = 1},
+                    left_ticks + 1);
+    assert_true(raft_due_ticks(play.raft) >= left_ticks + 4 * election_ticks);
+    for (uint64_t term = 3; term <= 4; ++term) {
+        uint64_t now = left_ticks + (term == 3 ? 1 : 4) * election_ticks;
+        enum raft_message_kind kinds[] = {RAFT_MESSAGE_HEARTBEAT, RAFT_MESSAGE_TIMEOUT_NOW};
+        for (int i = 0; i < 2; ++i)
+            fixture_receive(
+                play.raft,
+                (struct raft_message){.kind = kinds[i], .from = 2, .to = 1, .term = term}, now);
+        assert_int_equal(raft_role(play.raft), term == 3 ? RAFT_FOLLOWER : RAFT_CANDIDATE);
+    }
+    raft_free(play.raft);
+}
+
+/* Its log has given way: it stands for election like any other. */
+static void a_log_that_gave_way_is_as_good_as_any(void **state)
+{
+    (void)state;
+    struct play play = new_play();
+    play.readable_from = 9;
+    uint64_t left_ticks = lead_for(&play, 4);
+    assert_int_equal(raft_role(play.raft), RAFT_FOLLOWER);
+    struct raft_entry entry = {
+        .first_index = 6, .last_index = 6, .term = 3, .kind = RAFT_ENTRY_NOOP};
+    fixture_receive(play.raft,
+                    (struct raft_message){.kind = RAFT_MESSAGE_APPEND,
+                                          .from = 3,
+                                          .to = 1,
+                                          .term = 3,
+                                          .index = 5,
+                                          .index_term = 1,
+                                          .entry_count = 1,
+                                          .entries = &entry},
+                    left_ticks + 1);
+    assert_int_equal(raft_last_index(play.raft), 6);
+    fixture_receive(
+        play.raft,
+        (struct raft_message){.kind = RAFT_MESSAGE_TIMEOUT_NOW, .from = 3, .to = 1, .term = 3},
+        left_ticks + 2);
+    assert_int_equal(raft_role(play.raft), RAFT_CANDIDATE);
+    raft_free(play.raft);
+}
+
+static void it_stays_while_the_others_are_no_majority(void **state)
+{
+    (void)state;
+    struct play play = new_play();
+    play.readable_from = 9;
+    play.followers[2].mark = 77;
+    (void)lead_for(&play, 9);
+    assert_int_equal(raft_role(play.raft), RAFT_LEADER);
+
+    play.followers[2].mark = 0;
+    play.followers[3].is_silent = true;
+    (void)lead_for(&play, 9);
+    assert_int_equal(raft_role(play.raft), RAFT_LEADER);
+
+    play.followers[3].is_silent = false;
+    (void)lead_for(&play, 4);
+    assert_int_equal(raft_role(play.raft), RAFT_FOLLOWER);
+    raft_free(play.raft);
+}
+
+static void it_stays_when_it_can_read_again(void **state)
+{
+    (void)state;
+    struct play play = new_play();
+    play.readable_from = 9;
+    (void)lead_for(&play, 1);
+    play.readable_from = 0;
+    (void)lead_for(&play, 9);
+    assert_int_equal(raft_role(play.raft), RAFT_LEADER);
+    assert_true(raft_is_ready_leader(play.raft));
+    raft_free(play.raft);
+}
+
+/* Node 2 has it all: the host hands over to it. */
+static void it_stays_for_who_can_relieve_it(void **state)
+{
+    (void)state;
+    struct play play = new_play();
+    play.readable_from = 9;
+    play.followers[2].last_index = 8;
+    (void)lead_for(&play, 9);
+    assert_int_equal(raft_role(play.raft), RAFT_LEADER);
+    assert_int_equal(raft_transfer_leadership(play.raft, 0, 0), RAFT_OK);
+    carry_out(&play);
+    assert_int_equal(play.asked_to_run, 2);
+    raft_free(play.raft);
+}
+
 static void who_has_no_vote_is_not_handed_the_lead(void **state)
 {
     (void)state;
@@ -157,6 +271,11 @@ static void who_has_no_vote_is_not_handed_the_lead(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_lacks_what_is_lost_is_left_alone),
+        cmocka_unit_test(a_log_that_gave_way_is_as_good_as_any),
+        cmocka_unit_test(it_stays_while_the_others_are_no_majority),
+        cmocka_unit_test(it_stays_when_it_can_read_again),
+        cmocka_unit_test(it_stays_for_who_can_relieve_it),
         cmocka_unit_test(who_has_no_vote_is_not_handed_the_lead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
