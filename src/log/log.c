@@ -311,7 +311,10 @@ static void cut_segment(struct log *log, struct log_segment *segment, uint64_t s
 }
 
 /* Finds where the batch that holds offset begins, waiting for the disk if it must.  What is
- * truncated is nearly always in the tail; the rest happens once, after a restart. */
+ * truncated is nearly always in the tail; the rest happens once, after a restart.
+ *
+ * The batch that holds the offset before is asked where it ends: what is cut away may be cut as it
+ * is damaged (a replica that could not show it to its group has given way). */
 static int find_cut(struct log *log, struct log_segment *segment, uint64_t offset,
                     uint64_t *position, uint64_t *base_offset)
 {
@@ -321,19 +324,25 @@ static int find_cut(struct log *log, struct log_segment *segment, uint64_t offse
         *base_offset = log_tail_at(&log->tail, place)->first_offset;
         return 0;
     }
+    if (offset == segment->base_offset) {
+        *position = 0;
+        *base_offset = offset;
+        return 0;
+    }
     struct log_scan scan;
     struct wire_batch head;
     uint64_t end = log_segment_saved_bytes(log, segment);
-    int result = log_segment_locate(segment, offset, end, false, &scan, &head);
+    int result = log_segment_locate(segment, offset - 1, end, false, &scan, &head);
     while (result == -ENOENT) {
         result = log_segment_load_blocking(log, segment);
         if (result == 0) {
-            result = log_segment_locate(segment, offset, end, false, &scan, &head);
+            result = log_segment_locate(segment, offset - 1, end, false, &scan, &head);
         }
     }
     if (result == 0) {
-        *position = scan.position;
-        *base_offset = (uint64_t)head.base_offset;
+        bool is_kept = log_scan_end_offset(&head) <= offset;
+        *position = is_kept ? scan.position + head.total_bytes : scan.position;
+        *base_offset = is_kept ? offset : (uint64_t)head.base_offset;
     }
     return result;
 }

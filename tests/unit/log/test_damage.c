@@ -140,6 +140,33 @@ static void test_bit_flip_in_the_middle(void **state)
     fake_reset();
 }
 
+/* A replica that cannot read the end of its log gives way to one that has less: it goes, whichever
+ * of its bytes are wrong, and whether the index points there or not. */
+static void test_what_is_damaged_can_be_cut_off(void **state)
+{
+    (void)state;
+    for (size_t kept = 2; kept < 4; kept++) {
+        for (size_t at = kept * 161; at < (kept + 1) * 161; at++) {
+            make(5);
+            assert_int_equal(open_log(), 0);
+            size_t size;
+            fake_file(FIRST, &size)[at] ^= 0x10;
+            log_truncate(opened, log_first_index(opened) + 1 + 2 * kept);
+            assert_int_equal(log_next_offset(opened), 2 * kept);
+            fixture_append_term(opened, 2);
+            fixture_append_batch(opened, 2, 2, 100, 2000, 8);
+            submit(2);
+            assert_int_equal(last_result, 0);
+            close_log();
+            assert_int_equal(open_log(), 0);
+            assert_int_equal(found.end_offset, 2 * kept + 2);
+            assert_int_equal(found.term, 2);
+            close_log();
+        }
+    }
+    fake_reset();
+}
+
 static void test_torn_hard_state(void **state)
 {
     (void)state;
@@ -353,10 +380,15 @@ static void test_failed_reset(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_torn_segment),    cmocka_unit_test(test_bit_flip_in_the_middle),
-        cmocka_unit_test(test_torn_hard_state), cmocka_unit_test(test_missing_segment_and_index),
-        cmocka_unit_test(test_snapshot),        cmocka_unit_test(test_failure_at_every_step),
-        cmocka_unit_test(test_reset),           cmocka_unit_test(test_reset_after_retention),
+        cmocka_unit_test(test_torn_segment),
+        cmocka_unit_test(test_bit_flip_in_the_middle),
+        cmocka_unit_test(test_what_is_damaged_can_be_cut_off),
+        cmocka_unit_test(test_torn_hard_state),
+        cmocka_unit_test(test_missing_segment_and_index),
+        cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_failure_at_every_step),
+        cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_reset_after_retention),
         cmocka_unit_test(test_failed_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
