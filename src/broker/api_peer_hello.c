@@ -110,6 +110,6 @@ void api_peer_hello(struct request *request)
     };
     connection_set_peer(connection, &peer);
     peer_links_introduce(request->shard->links, peer.broker_id, hello.peer_host, hello.peer_port);
-    peer_links_redial(request->shard, peer.broker_id);
+    peer_links_redial(request->shard, peer.broker_id, &peer.incarnation);
     answer(request, CLUSTER_DIRECTORY_CURRENT);
 }

@@ -202,13 +202,17 @@ static void on_data(struct io_stream *stream)
 static void on_close(struct io_stream *stream, const char *reason)
 {
     struct peer_dial *dial = io_stream_owner(stream);
-    bool process_gone =
+    bool is_nobody_there =
         !dial->is_closed_by_us && (reason[0] == '\0' || strcmp(reason, "connection refused") == 0 ||
                                    strcmp(reason, "connection reset") == 0);
+    if (dial->close_reason != NULL) {
+        reason = dial->close_reason;
+    }
     io_timer_stop(dial->shard->loop, &dial->timer);
     dial->stream = NULL;
     dial->state = PEER_DIAL_CLOSED;
-    dial->handler->on_close(dial, reason[0] != '\0' ? reason : "closed", process_gone);
+    dial->handler->on_close(dial, reason[0] != '\0' ? reason : "closed",
+                            is_nobody_there || dial->is_process_gone);
 }
 
 static const struct io_stream_handler dial_handler = {
@@ -240,6 +244,8 @@ void peer_dial_open(struct peer_dial *dial, uint32_t broker_id, const char *host
     snprintf(dial->host, sizeof dial->host, "%s", host);
     dial->port = port;
     dial->is_closed_by_us = false;
+    dial->is_process_gone = false;
+    dial->close_reason = NULL;
     dial->state = PEER_DIAL_CONNECTING;
     struct io_connect_options options = {
         .host = dial->host,
@@ -257,6 +263,15 @@ void peer_dial_close(struct peer_dial *dial)
     if (dial->state != PEER_DIAL_CLOSED && !dial->is_closed_by_us) {
         dial->is_closed_by_us = true;
         io_stream_close(dial->stream);
+    }
+}
+
+void peer_dial_give_up(struct peer_dial *dial, const char *reason, bool process_gone)
+{
+    if (dial->state != PEER_DIAL_CLOSED && !dial->is_closed_by_us) {
+        dial->close_reason = reason;
+        dial->is_process_gone = process_gone;
+        peer_dial_close(dial);
     }
 }
 

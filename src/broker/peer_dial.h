@@ -47,6 +47,8 @@ struct peer_dial {
     struct io_stream *stream; /* Invariant: NULL only in CLOSED */
     struct io_timer timer;    /* the hello's deadline */
     bool is_closed_by_us;
+    bool is_process_gone;     /* as who closed it knows */
+    const char *close_reason; /* NULL: the stream's */
     uint32_t broker_id;
     char host[CLUSTER_HOST_BYTES_MAX + 1];
     uint16_t port;
@@ -62,6 +64,8 @@ void peer_dial_open(struct peer_dial *dial, uint32_t broker_id, const char *host
                     uint32_t connect_ms);
 /* on_close follows, unless it is CLOSED. */
 void peer_dial_close(struct peer_dial *dial);
+/* Likewise, with what its owner has learned of the other side.  reason outlives the dial. */
+void peer_dial_give_up(struct peer_dial *dial, const char *reason, bool process_gone);
 
 /* Where a broker's inter-broker listener is: from the controllers list, or else as it registered,
  * or else as it said when it called.  False: unknown. */

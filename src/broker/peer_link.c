@@ -26,6 +26,7 @@
  * second. */
 #define HELD_NS 5000000000ull
 #define PING_NS 500000000ull
+#define SILENT_NS 10000000000ull
 
 struct peer_links {
     struct broker_shard *shard;
@@ -143,8 +144,13 @@ static void ping_due(struct io_timer *timer)
     size_t position = 0;
     struct peer_link *link = NULL;
     while ((link = map_next(&links->links, &position)) != NULL) {
-        if (link->is_attached && !link->is_asked) {
+        if (!link->is_attached) {
+            continue;
+        }
+        if (!link->is_asked) {
             ask(link);
+        } else if (io_now_ns(links->shard->loop) - link->answered_ns >= SILENT_NS) {
+            peer_dial_give_up(&link->dial, "no answer", false);
         }
     }
     io_timer_start(links->shard->loop, timer, io_now_ns(links->shard->loop) + PING_NS);
@@ -259,7 +265,23 @@ void peer_links_update(struct peer_links *links)
 struct redial {
     struct shard_message message;
     uint32_t broker_id;
+    struct uuid incarnation;
 };
+
+/* What stands may lead to the process before: a broker that lost power said no farewell, and
+ * nothing shows that but an answer to something sent. */
+static void redial_link(struct peer_link *link, const struct uuid *incarnation)
+{
+    struct io_loop *loop = link->links->shard->loop;
+    if (link->dial.state == PEER_DIAL_READY && !uuid_equal(&link->dial.incarnation, incarnation)) {
+        link->backoff_ms = BACKOFF_LEAST_MS;
+        peer_dial_give_up(&link->dial, "another process has taken its place", true);
+    } else if (io_timer_is_running(&link->retry)) {
+        io_timer_stop(loop, &link->retry);
+        link->backoff_ms = BACKOFF_LEAST_MS;
+        link_dial(link);
+    }
+}
 
 static void deliver_redial(struct shard *shard, struct shard_message *message)
 {
@@ -267,21 +289,21 @@ static void deliver_redial(struct shard *shard, struct shard_message *message)
     struct broker_shard *state = shard_owner(shard);
     struct peer_link *link =
         state->links != NULL ? map_get(&state->links->links, redial->broker_id) : NULL;
-    if (link != NULL && io_timer_is_running(&link->retry)) {
-        io_timer_stop(state->loop, &link->retry);
-        link->backoff_ms = BACKOFF_LEAST_MS;
-        link_dial(link);
+    if (link != NULL) {
+        redial_link(link, &redial->incarnation);
     }
     memory_free(redial);
 }
 
-void peer_links_redial(struct broker_shard *shard, uint32_t broker_id)
+void peer_links_redial(struct broker_shard *shard, uint32_t broker_id,
+                       const struct uuid *incarnation)
 {
     for (uint32_t to = 0; to < shard->broker->shard_count; to++) {
         struct redial *redial = memory_allocate_zeroed(sizeof *redial);
         list_node_init(&redial->message.node);
         redial->message.deliver = deliver_redial;
         redial->broker_id = broker_id;
+        redial->incarnation = *incarnation;
         shard_post(shard->shard, to, &redial->message);
     }
 }

@@ -13,7 +13,9 @@
  * A connection that stands says only that the kernel at its other end lives.  So every link asks
  * its broker twice a second whether it lives (PeerPing), and one that has not answered for
  * PEER_LINK_ANSWER_NS, or says that its disk hangs, does not count as running until it answers
- * again.
+ * again.  After ten seconds without an answer the connection is given up and made anew: TCP may
+ * take a minute to try again when a network is whole again, and two to notice that a host lost
+ * power.
  *
  * Locality: one set a shard.
  */
@@ -21,6 +23,7 @@
 #define BROKER_PEER_LINK_H
 
 #include "base/buf.h"
+#include "base/uuid.h"
 #include "cluster/cluster.h"
 #include "wire/cursor.h"
 
@@ -43,9 +46,10 @@ void peer_links_spoken_to(struct peer_links *links, uint32_t broker_id);
 /* False when nobody said, or it does not count any more. */
 bool peer_links_find_introduced(const struct peer_links *links, uint32_t broker_id,
                                 char host[CLUSTER_HOST_BYTES_MAX + 1], uint16_t *port);
-/* The broker has just connected to this one: links to it of all shards that wait to try again do so
- * now.  On any shard. */
-void peer_links_redial(struct broker_shard *shard, uint32_t broker_id);
+/* A process of the broker has just connected to this one: links to it of all shards that wait to
+ * try again do so now, and those to a process before it are given up.  On any shard. */
+void peer_links_redial(struct broker_shard *shard, uint32_t broker_id,
+                       const struct uuid *incarnation);
 /* Closes all links; empty some turns later. */
 void peer_links_stop(struct peer_links *links);
 bool peer_links_are_closed(const struct peer_links *links);
