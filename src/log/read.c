@@ -3,7 +3,8 @@
  * read.c -- reading entries for replication and for applying.
  *
  * What is in memory comes at once; the rest by a work that finds the first batch from the index,
- * reads whole batches, and checks every one.  A truncation under way makes it start again.
+ * reads whole batches, and checks every one: its bytes by their checksum, its place and term, which
+ * that does not cover, by what the log knows.  A truncation under way makes it start again.
  */
 #include "base/assert.h"
 #include "base/memory.h"
@@ -11,6 +12,7 @@
 #include "log/cache.h"
 #include "log/load.h"
 #include "log/stream.h"
+#include "log/verify.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -22,6 +24,7 @@ struct source {
     struct buf *content; /* NULL: the tail */
     uint64_t position;   /* in content */
     size_t place;        /* in the tail */
+    const char *problem; /* NULL, or what is wrong with the next batch of content */
 };
 
 struct job {
@@ -66,6 +69,28 @@ static bool next_of_tail(struct source *source, uint64_t offset, struct log_entr
     return true;
 }
 
+/* NULL, or what is wrong with where a batch stands and with its term, which its checksum does not
+ * cover.  Batches follow each other without a gap; only the first may have begun before what is
+ * looked for, and then the next one says whether it ends where it says. */
+static const char *misplaced(const struct source *source, const struct wire_batch *head,
+                             uint64_t offset)
+{
+    const struct log_history *history = &source->log->history;
+    uint64_t base_offset = (uint64_t)head->base_offset;
+    bool begins_before = base_offset < offset;
+    const char *problem = log_verify_batch(1, head, begins_before ? base_offset : offset,
+                                           log_history_term_at_offset(history, base_offset));
+    struct wire_batch next;
+    size_t left = source->content->length_bytes - (size_t)source->position;
+    bool has_next =
+        left > 0 && wire_batch_read(&next, source->content->data + source->position, left);
+    if (problem == NULL && begins_before && has_next &&
+        (uint64_t)next.base_offset != log_scan_end_offset(head)) {
+        problem = "a batch that does not end where the next one begins";
+    }
+    return problem;
+}
+
 static bool next_of_content(struct source *source, uint64_t offset, struct log_entry *entry)
 {
     struct wire_batch head;
@@ -80,6 +105,10 @@ static bool next_of_content(struct source *source, uint64_t offset, struct log_e
         if (log_scan_end_offset(&head) <= offset) {
             continue;
         }
+        source->problem = misplaced(source, &head, offset);
+        if (source->problem != NULL) {
+            return false;
+        }
         uint64_t base_offset = (uint64_t)head.base_offset;
         uint64_t first_index = log_history_index_of_offset(&source->log->history, base_offset);
         *entry = (struct log_entry){
@@ -89,7 +118,7 @@ static bool next_of_content(struct source *source, uint64_t offset, struct log_e
             .kind = LOG_ENTRY_BATCH,
             .payload = {content, data, head.total_bytes},
         };
-        return base_offset <= offset;
+        return true;
     }
     return false;
 }
@@ -272,7 +301,13 @@ static void job_end(struct io_work *work)
         struct source source = {.log = log, .content = content};
         answer_begin(&answer);
         gather(log, read, &source, &answer);
-        deliver(read, &answer);
+        if (answer.count == 0 && source.problem != NULL) {
+            trace_error("%s: index %" PRIu64 ": %s", log->directory, read->after_index + 1,
+                        source.problem);
+            read->done(read, -EBADMSG, NULL, 0);
+        } else {
+            deliver(read, &answer);
+        }
     }
     buf_release(content);
 }

@@ -138,8 +138,11 @@ static void read_done(struct log_read *read, int result, const struct log_entry 
     struct raft_send send = sending->send;
     give_back(group->manager, sending);
     if (group->state == GROUP_RUNNING) {
-        if (result < 0) {
-            read_failed(group, &send, result);
+        /* What follows a log that was written batch by batch begins behind it, or is not what it
+         * says. */
+        bool is_misplaced = result == 0 && count > 0 && entries[0].first_index != send.index + 1;
+        if (result < 0 || is_misplaced) {
+            read_failed(group, &send, is_misplaced ? -EBADMSG : result);
         } else {
             send_entries(group, &send, entries, count);
         }

@@ -179,15 +179,18 @@ static void read_entry(struct replica_frame_reader *reader, const struct raft_me
     read_payload(reader, entry, kind, &reader->payloads[i]);
 }
 
-/* Terms in a log never fall, and offsets of neighbouring batches differ as their indexes do. */
+/* Terms in a log never fall, and each begins with its no-op. */
 static void check_order(struct replica_frame_reader *reader, const struct raft_message *message)
 {
     uint64_t term = message->index_term;
-    for (uint32_t i = 0; i < message->entry_count; i++) {
-        if (reader->entries[i].term < term && reader->damage == NULL) {
+    for (uint32_t i = 0; i < message->entry_count && reader->damage == NULL; i++) {
+        const struct raft_entry *entry = &reader->entries[i];
+        if (entry->term < term) {
             reader->damage = "terms of entries fall";
+        } else if (entry->term > term && entry->kind != RAFT_ENTRY_NOOP) {
+            reader->damage = "a term that does not begin with its no-op";
         }
-        term = reader->entries[i].term;
+        term = entry->term;
     }
 }
 
