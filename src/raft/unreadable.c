@@ -70,15 +70,18 @@ static uint64_t parting_index(const struct raft *raft, const struct raft_slot *s
 /* The barred voter that is with this leader for longest; 0: none. */
 static uint32_t most_advanced_barred(const struct raft *raft)
 {
-    const struct raft_slot *best = NULL;
+    uint32_t best = 0;
+    uint64_t best_index = 0;
     for (uint32_t i = 0; i < raft->slot_count; ++i) {
         const struct raft_slot *slot = &raft->slots[i];
         bool is_voter = raft_membership_has_voter(&raft->membership, slot->node_id);
-        if (is_voter && is_barred(raft, slot) &&
-            (best == NULL || parting_index(raft, slot) > parting_index(raft, best)))
-            best = slot;
+        uint64_t index = parting_index(raft, slot);
+        if (is_voter && is_barred(raft, slot) && (best == 0 || index > best_index)) {
+            best = slot->node_id;
+            best_index = index;
+        }
     }
-    return best == NULL ? 0 : best->node_id;
+    return best;
 }
 
 bool raft_leave_if_barred(struct raft *raft)

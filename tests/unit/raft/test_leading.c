@@ -428,9 +428,59 @@ static void only_a_voter_to_be_needs_its_vote(void **state)
     raft_free(raft);
 }
 
+/* Node 1 leads in term 4 a log that begins at 11, with term 3 before and in it. */
+static struct raft *new_leader_of_the_rest(void)
+{
+    static const struct raft_term_span spans[] = {{3, 11}};
+    struct raft_options options = fixture_options(1);
+    struct raft_state state = fixture_state(3);
+    state.term = 3;
+    state.first_index = 11;
+    state.last_index = 12;
+    state.prefix_term = 3;
+    state.commit = 10;
+    state.spans = spans;
+    state.span_count = 1;
+    struct raft *raft = raft_new(&options, &state, 0);
+    raft_tick(raft, raft_due_ticks(raft));
+    fixture_drain(raft);
+    struct raft_message vote = {
+        .kind = RAFT_MESSAGE_PRE_VOTE_REPLY, .from = 2, .to = 1, .term = 4, .granted = 1};
+    fixture_receive(raft, vote, 0);
+    fixture_drain(raft);
+    vote.kind = RAFT_MESSAGE_VOTE_REPLY;
+    fixture_receive(raft, vote, 0);
+    fixture_drain(raft);
+    assert_int_equal(raft_role(raft), RAFT_LEADER);
+    return raft;
+}
+
+/* Its last entry that may be the leader's is of a term that the leader's log does not reach. */
+static void who_has_older_terms_alone_needs_a_snapshot(void **state)
+{
+    (void)state;
+    struct raft *raft = new_leader_of_the_rest();
+    fixture_receive(raft,
+                    (struct raft_message){.kind = RAFT_MESSAGE_APPEND_REPLY,
+                                          .from = 2,
+                                          .to = 1,
+                                          .term = 4,
+                                          .index = 12,
+                                          .hint_index = 11,
+                                          .hint_term = 1},
+                    0);
+    struct raft_effects effects;
+    assert_true(raft_collect(raft, &effects));
+    assert_int_equal(effects.snapshot_count, 1);
+    assert_int_equal(effects.snapshots[0], 2);
+    raft_release(raft, &effects);
+    raft_free(raft);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_has_older_terms_alone_needs_a_snapshot),
         cmocka_unit_test(only_a_voter_to_be_needs_its_vote),
         cmocka_unit_test(a_follower_refuses_what_leaders_do),
         cmocka_unit_test(a_control_entry_takes_one_index),

@@ -78,6 +78,24 @@ static void a_lost_leader_gets_no_answer(void **state)
     raft_free(raft);
 }
 
+/* Who asks for a vote in a term that has passed is told so, but by nobody without a vote. */
+static void a_late_candidate_is_told_by_voters(void **state)
+{
+    (void)state;
+    for (int may_vote = 0; may_vote < 2; ++may_vote) {
+        struct raft_message messages[8];
+        struct raft *raft = new_voter(may_vote != 0);
+        struct raft_message leader = heartbeat(1);
+        leader.term = 2;
+        fixture_receive(raft, leader, 1);
+        (void)take_messages(raft, messages);
+        struct raft_message late = {.kind = RAFT_MESSAGE_VOTE, .from = 3, .to = 2, .term = 1};
+        fixture_receive(raft, late, 2);
+        assert_int_equal(take_messages(raft, messages), may_vote);
+        raft_free(raft);
+    }
+}
+
 /* Answers of a replica without a vote carry its mark; a leader's proof names it. */
 static uint64_t mark_of(struct raft *raft)
 {
@@ -196,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_vote_asked_for_twice_is_told_twice),
         cmocka_unit_test(a_lost_leader_gets_no_answer),
+        cmocka_unit_test(a_late_candidate_is_told_by_voters),
         cmocka_unit_test(without_a_vote_the_lead_is_not_taken),
         cmocka_unit_test(with_its_vote_it_waits_for_a_leader_again),
         cmocka_unit_test(a_vote_comes_back_by_proof_alone),
