@@ -195,7 +195,7 @@ static uint32_t count_bits(uint16_t bits)
 static uint16_t voter_bit(const struct raft *raft, uint32_t node_id)
 {
     int position = raft_membership_voter_position(&raft->membership, node_id);
-    return position < 0 ? 0 : (uint16_t)(1u << position);
+    return (uint16_t)(position < 0 ? 0u : 1u << position);
 }
 
 static void win(struct raft *raft)
